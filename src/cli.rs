@@ -1,0 +1,84 @@
+//! The command line as a whole: which commands there are, and how one that failed ends gco.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::commands::{self, run, tasks};
+use crate::failure::{EXIT_FAILED, EXIT_GCO_FAILED, EXIT_USAGE, Failure};
+use crate::sys::start::Inherited;
+
+/// Wrap a long command; watch, read and find it again from anywhere.
+#[derive(Debug, Parser)]
+#[command(name = "gco", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands of gco.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a command as a task
+    Run(run::Args),
+    /// Look at tasks, and clean up after them
+    Tasks(tasks::Args),
+}
+
+/// The definition of the whole command line, for completions and man pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses this process's arguments, does what they say, and gives the exit code.
+#[must_use]
+pub fn main(inherited: Inherited) -> i32 {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let is_run = words.get(1).is_some_and(|word| word == "run");
+    let result = match Cli::try_parse_from(words) {
+        Ok(cli) => match cli.command {
+            Command::Run(args) => run::run(args, inherited),
+            Command::Tasks(args) => tasks::run(args),
+        },
+        Err(error) => return refused(&error, is_run),
+    };
+    let code = match result {
+        Ok(code) => code,
+        Err(error) => report(&error, is_run),
+    };
+    code
+}
+
+/// Help and version are answers; everything else is a wrong command line. `gco run` then ends with 125,
+/// because 2 could be the command's own.
+fn refused(error: &clap::Error, is_run: bool) -> i32 {
+    let printed = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match printed {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => i32::from(EXIT_FAILED),
+            _ => 0,
+        },
+        _ if is_run => i32::from(EXIT_GCO_FAILED),
+        _ => i32::from(EXIT_USAGE),
+    }
+}
+
+/// Says on stderr what failed, and gives the exit code for it. A closed pipe on the way to the reader is
+/// a quiet 0: whoever closed it has seen enough.
+fn report(error: &anyhow::Error, is_run: bool) -> i32 {
+    if error.chain().any(commands::is_broken_pipe) {
+        return 0;
+    }
+    let failure = error.downcast_ref::<Failure>().cloned().unwrap_or_else(|| {
+        let code = if is_run { EXIT_GCO_FAILED } else { EXIT_FAILED };
+        Failure::new(code, format!("{error:#}"))
+    });
+    // With stderr gone too there is nobody left to tell; the exit code still does.
+    let _ = writeln!(io::stderr(), "{failure}");
+    i32::from(failure.code())
+}

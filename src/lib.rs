@@ -1,0 +1,33 @@
+//! gco: the task supervisor.
+//!
+//! # The house
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`cli`] | the command line as a whole |
+//! | [`commands`] | one file a command: its arguments, what it does |
+//! | `supervise` | running a task: front-end, supervisor, keeper, spool |
+//! | [`store`] | the status directory: claim, load, scan, prune, replace |
+//! | [`view`] | what people see: table, panel, JSON, relative times. Pure |
+//! | [`log`] | the log's form, its writer and its readers |
+//! | [`sys`] | the kernel: processes, signals, locks. The only room with `unsafe` |
+//! | [`task`] | the nouns: id, record, state, outcome. Pure |
+//! | [`failure`] | messages for people, with hints and exit codes |
+//!
+//! Imports run downwards only: `cli` → `commands` → {`supervise`, `store`, `view`} → {`log`, `sys`} →
+//! `task`; `failure` may be used by all. `tests/it/house.rs` keeps it so.
+//!
+//! # What always holds
+//!
+//! 1. Wrapping is never worse than not wrapping: no fault of gco's own files changes what the command does.
+//! 2. The record never lies: `running` means running now, and an outcome on disk is the real one.
+//! 3. Nothing is lost: what the command wrote is in the log to the byte, whoever died first.
+
+pub mod cli;
+pub mod commands;
+pub mod failure;
+pub mod log;
+pub mod store;
+pub mod sys;
+pub mod task;
+pub mod view;

@@ -1,0 +1,69 @@
+//! Writing records: whole, synced, under a name that was not there or in place of the old one.
+//!
+//! A record is written to a temporary file beside it, synced, and renamed. Without the sync a
+//! power cut leaves the new name full of NULs (ext4, delayed allocation). The directory is synced only
+//! where a name must survive: when a task is claimed and when it has ended.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+
+use tempfile::{Builder, NamedTempFile};
+
+use super::StatusDir;
+use crate::task::{Record, TaskId};
+
+/// How a temporary file's name ends. With the leading dot it is out of the way of other tools.
+pub const TEMPORARY: &str = ".tmp";
+
+/// Claims `id` by creating its record. `false` if the id is taken.
+///
+/// # Errors
+/// What the system says.
+pub fn claim(dir: &StatusDir, id: &TaskId, record: &Record) -> io::Result<bool> {
+    match written(dir, id, record)?.persist_noclobber(dir.record(id)) {
+        Ok(_) => {
+            sync_directory(dir)?;
+            Ok(true)
+        }
+        Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(refused) => Err(refused.error),
+    }
+}
+
+/// Replaces the record of task `id`, or puts it back.
+///
+/// # Errors
+/// What the system says; the record is then the one it was.
+pub fn replace(dir: &StatusDir, id: &TaskId, record: &Record) -> io::Result<()> {
+    let file = match written(dir, id, record) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Somebody removed the whole directory under the running task.
+            dir.restore()?;
+            written(dir, id, record)?
+        }
+        other => other?,
+    };
+    file.persist(dir.record(id)).map_err(|refused| refused.error)?;
+    Ok(())
+}
+
+/// Makes sure that names made or changed in the directory survive a power cut.
+///
+/// # Errors
+/// What the system says.
+pub fn sync_directory(dir: &StatusDir) -> io::Result<()> {
+    File::open(dir.path())?.sync_all()
+}
+
+/// The record in a temporary file, on disk. It vanishes with the value unless it is given its name.
+fn written(dir: &StatusDir, id: &TaskId, record: &Record) -> io::Result<NamedTempFile> {
+    let mut file = Builder::new()
+        .prefix(&format!(".{id}."))
+        .suffix(TEMPORARY)
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(dir.path())?;
+    file.write_all(&record.to_bytes())?;
+    file.as_file().sync_data()?;
+    Ok(file)
+}

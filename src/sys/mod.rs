@@ -1,0 +1,8 @@
+//! The system: the only room with `unsafe`, raw system calls and `/proc`.
+//!
+//! Each file wraps one thing the kernel offers in a type that cannot be held wrongly. Nothing here knows what
+//! a task is; what the kernel's answers mean is decided elsewhere.
+
+pub mod lock;
+pub mod process;
+pub mod start;

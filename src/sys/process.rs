@@ -1,0 +1,100 @@
+//! Other processes as `/proc` shows them, and this machine's and this boot's names.
+
+use std::fs;
+use std::io;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+/// A process as `/proc/PID/stat` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// When it started, in clock ticks since boot: field 22. Together with the boot id it tells one
+    /// process from a later one with the same pid.
+    pub start: u64,
+    /// It has ended and waits to be reaped.
+    pub zombie: bool,
+}
+
+/// Looks at process `pid`. `None` if there is none, or `/proc` cannot be read.
+#[must_use]
+pub fn look(pid: i32) -> Option<Seen> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&stat)
+}
+
+/// The name in the second field is in parentheses and may hold anything, also parentheses: what
+/// counts comes after the last one.
+fn parse_stat(stat: &[u8]) -> Option<Seen> {
+    let after_name = memchr::memrchr(b')', stat)? + 1;
+    let rest = std::str::from_utf8(stat.get(after_name..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    // The state is field 3, so field 22 is the 18th after it.
+    let start = fields.nth(18)?.parse().ok()?;
+    Some(Seen { start, zombie: matches!(state, "Z" | "X" | "x") })
+}
+
+/// Whether there is a process `pid`, as `kill(pid, 0)` tells it: also one of somebody else.
+#[must_use]
+pub fn exists(pid: i32) -> bool {
+    !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH))
+}
+
+/// The id of this boot, from `/proc/sys/kernel/random/boot_id`.
+///
+/// # Errors
+/// What reading the file said.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// The name of this machine.
+#[must_use]
+pub fn host_name() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The number of this process's pid namespace. `None` where the kernel does not say.
+#[must_use]
+pub fn pid_namespace() -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self/ns/pid").ok().map(|meta| meta.ino())
+}
+
+/// The name of the user with `uid`: from `/etc/passwd`, and only if it is not there from the system's other
+/// sources, which may be a network away.
+#[must_use]
+pub fn user_name(uid: u32) -> String {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let listed = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    listed
+        .or_else(|| nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|user| user.name))
+        .unwrap_or_else(|| uid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_does_not_mislead() {
+        let stat = b"7 (a) Z 1 (b) 2) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0";
+        assert_eq!(parse_stat(stat), Some(Seen { start: 4711, zombie: false }));
+        assert_eq!(parse_stat(b"7 (x"), None);
+        assert_eq!(parse_stat(b""), None);
+    }
+
+    #[test]
+    fn this_process_is_seen() {
+        let me = std::process::id().cast_signed();
+        assert!(look(me).is_some_and(|seen| !seen.zombie && seen.start > 0));
+        assert!(exists(me));
+        assert!(!exists(i32::MAX));
+    }
+}

@@ -1,0 +1,20 @@
+//! The nouns: what a task is, what it is called, what can become of it.
+//!
+//! Everything here is a pure value. Nothing in this room opens a file, reads the
+//! environment or asks the clock, so every other room may lean on it.
+
+pub mod id;
+pub mod outcome;
+pub mod record;
+pub mod size;
+pub mod span;
+pub mod state;
+pub mod stream;
+pub mod text;
+pub mod timestamp;
+
+pub use id::TaskId;
+pub use outcome::{Exit, Outcome};
+pub use record::Record;
+pub use state::State;
+pub use stream::Stream;

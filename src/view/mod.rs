@@ -1,0 +1,4 @@
+//! What people and scripts see: tables, panels, JSON, relative times.
+//!
+//! Pure: a record, a width and the time go in, text comes out. Nothing here touches a file, the environment
+//! or the clock.
