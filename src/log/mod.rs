@@ -3,3 +3,4 @@
 //! [`format`](mod@format) is the form itself, shared by the writing and the reading side.
 
 pub mod format;
+pub mod splitter;
