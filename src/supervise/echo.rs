@@ -14,6 +14,8 @@ use nix::sys::socket::{MsgFlags, send};
 
 use super::control::Control;
 use super::spool::Spool;
+use crate::log::format::Tag;
+use crate::log::replay::Replay;
 use crate::sys::descriptors::{Kind, kind, reopen_without_waiting};
 use crate::task::Stream;
 
@@ -59,7 +61,8 @@ struct Target {
 /// Catching up from the log.
 #[derive(Debug)]
 struct Lag {
-    log_offset: u64,
+    replay: Replay,
+    /// How far in the stream it has been read.
     stream_offset: u64,
     /// Payload that has been read and not been shown.
     ready: Vec<u8>,
@@ -154,7 +157,7 @@ impl Echo {
                 if full && has_log && is_terminal {
                     // The command must not wait for a stopped terminal.
                     let (stream_offset, log_offset) = self.mark;
-                    self.lagging = Some(Lag { log_offset, stream_offset, ready: Vec::new() });
+                    self.lagging = Some(Lag { replay: Replay::from(log_offset), stream_offset, ready: Vec::new() });
                 }
                 Shown::Blocked
             }
@@ -206,13 +209,13 @@ impl Echo {
 impl Lag {
     /// Reads on in the log: what is behind `shown` of `stream` becomes ready. `false` at the log's end.
     fn read(&mut self, log: &File, stream: Stream, shown: u64) -> io::Result<bool> {
-        let chunk = crate::log::replay::read_chunk(log, self.log_offset, CATCH_UP)?;
-        if chunk.is_empty() {
-            return Ok(false);
-        }
-        self.log_offset += chunk.len() as u64;
-        for piece in crate::log::replay::pieces(&chunk).filter(|piece| piece.stream == Some(stream)) {
-            for bytes in [piece.payload, piece.line_end()] {
+        while self.ready.len() < CATCH_UP {
+            let Some(entry) = self.replay.next(log)? else { return Ok(!self.ready.is_empty()) };
+            if entry.tag.and_then(Tag::stream) != Some(stream) {
+                continue;
+            }
+            let end: &[u8] = if entry.ends { b"\n" } else { b"" };
+            for bytes in [entry.payload, end] {
                 let skip = shown.saturating_sub(self.stream_offset).min(bytes.len() as u64);
                 self.ready.extend_from_slice(&bytes[usize::try_from(skip).unwrap_or(0)..]);
                 self.stream_offset += bytes.len() as u64;

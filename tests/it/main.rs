@@ -1,0 +1,9 @@
+//! The tests that drive the real `gco`, each in a home of its own. `harness` says how.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod harness;
+mod house;
+mod oracle;
+mod output;
+mod pty;
+mod selftest;
