@@ -1,5 +1,32 @@
-//! x
+//! Running a task.
+//!
+//! ```text
+//! gco run          front-end: terminal, signals, exit code; may leave or die
+//!  └─ supervisor   own session, subreaper: log, record, echo
+//!      └─ keeper   parent of the command, holds spare ends of everything, only waits
+//!          └─ command   own process group in the supervisor's session
+//! ```
+//!
+//! Guarantee: killing any one of the three neither kills nor blocks the command, nor loses a byte or the exit
+//! code. If the supervisor dies, the keeper forks a new one; if the keeper dies, the command falls
+//! to the supervisor, which forks a new keeper. What either needs to know of the other is in [`control`], what has been
+//! taken from the command and is not in the log yet is in the [`spool`]: both outlive any of the processes.
+//!
+//! The command is in a process group of its own, in the session of supervisor and keeper: so its group is not
+//! an orphaned one (whose stop signals the kernel ignores), neither while both live nor when one of them dies.
+
 pub mod control;
+pub mod echo;
+pub mod front_end;
+pub mod handover;
 pub mod journal;
+pub mod keeper;
 pub mod machine;
+pub mod message;
+pub mod publisher;
+pub mod report;
+pub mod rerun;
+pub mod setup;
 pub mod spool;
+pub mod supervisor;
+pub mod witness;

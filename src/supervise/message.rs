@@ -1,0 +1,225 @@
+//! What front-end and supervisor say to each other.
+//!
+//! One message a packet on a socket pair that the kernel keeps whole. Both ends come from the same
+//! program, so the form is nobody else's business. The front-end is a client: no message of the supervisor
+//! waits for an answer that has to come.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
+use serde_json::{Value, json};
+
+use crate::task::{Exit, Stream};
+
+/// From the supervisor to the front-end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The task has an id, or could not get one.
+    Claimed {
+        /// The id; none if the task is not tracked.
+        id: Option<String>,
+        /// Why it is not, if it should have been.
+        trouble: Option<String>,
+    },
+    /// The command is executing.
+    Started,
+    /// The command could not be started.
+    NotStarted {
+        /// The exit code for it.
+        code: i32,
+        /// Why, for a person.
+        why: String,
+    },
+    /// The command was stopped by this signal.
+    Stopped(i32),
+    /// Nothing will be shown on this stream any more.
+    Closed(Stream),
+    /// The reader of this stream has closed it. If all is well with the terminal, the command is to be told.
+    ReaderGone(Stream),
+    /// The task is over and all its output has been shown.
+    Ended {
+        /// How the command ended.
+        exit: Exit,
+        /// How to say so.
+        words: Option<String>,
+        /// What went wrong with the bookkeeping at the end.
+        trouble: Option<String>,
+    },
+}
+
+/// From the front-end to the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Pass this signal on to the command.
+    Pass(i32),
+    /// Close the command's end of this stream.
+    Close(Stream),
+}
+
+/// A packet is at most this long; texts are cut to fit.
+const MAX_PACKET: usize = 16 << 10;
+const MAX_TEXT: usize = 2 << 10;
+
+/// What came of listening.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard<T> {
+    /// A message.
+    Message(T),
+    /// Nothing now.
+    Nothing,
+    /// The other side is gone.
+    Gone,
+}
+
+impl Report {
+    /// Sends it. Never waits; a front-end that is gone hears nothing.
+    pub fn send(&self, to: BorrowedFd<'_>) {
+        let text = |text: &Option<String>| text.as_deref().map(short);
+        let packet = match self {
+            Report::Claimed { id, trouble } => json!(["claimed", id, text(trouble)]),
+            Report::Started => json!(["started"]),
+            Report::NotStarted { code, why } => json!(["not started", code, short(why)]),
+            Report::Stopped(signal) => json!(["stopped", signal]),
+            Report::Closed(stream) => json!(["closed", stream.index()]),
+            Report::ReaderGone(stream) => json!(["reader gone", stream.index()]),
+            Report::Ended { exit, words, trouble } => {
+                let (kind, number) = match exit {
+                    Exit::Code(code) => ("code", *code),
+                    Exit::Signal(signal) => ("signal", *signal),
+                    Exit::Unknown => ("unknown", 0),
+                };
+                json!(["ended", kind, number, text(words), text(trouble)])
+            }
+        };
+        // A packet that cannot be sent has nobody to read it: the task goes on all the same.
+        let _ = post(to, &packet);
+    }
+
+    /// The next one, if one has come.
+    pub fn hear(from: BorrowedFd<'_>) -> Heard<Report> {
+        listen(from, |packet| {
+            let number = |at: usize| packet.get(at)?.as_i64()?.try_into().ok();
+            let text = |at: usize| packet.get(at).and_then(Value::as_str).map(str::to_owned);
+            Some(match packet.get(0)?.as_str()? {
+                "claimed" => Report::Claimed { id: text(1), trouble: text(2) },
+                "started" => Report::Started,
+                "not started" => Report::NotStarted { code: number(1)?, why: text(2)? },
+                "stopped" => Report::Stopped(number(1)?),
+                "closed" => Report::Closed(stream_at(number(1)?)?),
+                "reader gone" => Report::ReaderGone(stream_at(number(1)?)?),
+                "ended" => {
+                    let exit = match packet.get(1)?.as_str()? {
+                        "code" => Exit::Code(number(2)?),
+                        "signal" => Exit::Signal(number(2)?),
+                        _ => Exit::Unknown,
+                    };
+                    Report::Ended { exit, words: text(3), trouble: text(4) }
+                }
+                _ => return None,
+            })
+        })
+    }
+}
+
+impl Order {
+    /// Sends it.
+    ///
+    /// # Errors
+    /// The supervisor is gone, or does not listen.
+    pub fn send(self, to: BorrowedFd<'_>) -> io::Result<()> {
+        post(to, &match self {
+            Order::Pass(signal) => json!(["pass", signal]),
+            Order::Close(stream) => json!(["close", stream.index()]),
+        })
+    }
+
+    /// The next one, if one has come.
+    pub fn hear(from: BorrowedFd<'_>) -> Heard<Order> {
+        listen(from, |packet| {
+            let number: i32 = packet.get(1)?.as_i64()?.try_into().ok()?;
+            match packet.get(0)?.as_str()? {
+                "pass" => Some(Order::Pass(number)),
+                "close" => Some(Order::Close(stream_at(number)?)),
+                _ => None,
+            }
+        })
+    }
+}
+
+fn stream_at(index: i32) -> Option<Stream> {
+    Stream::BOTH.get(usize::try_from(index).ok()?).copied()
+}
+
+fn short(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn post(to: BorrowedFd<'_>, packet: &Value) -> io::Result<()> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    send(to.as_raw_fd(), packet.to_string().as_bytes(), flags)?;
+    Ok(())
+}
+
+fn listen<T>(from: BorrowedFd<'_>, read: impl Fn(&Value) -> Option<T>) -> Heard<T> {
+    let mut packet = [0; MAX_PACKET];
+    loop {
+        match recv(from.as_raw_fd(), &mut packet, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => return Heard::Gone,
+            Ok(size) => {
+                let message = serde_json::from_slice(&packet[..size]).ok().as_ref().and_then(&read);
+                if let Some(message) = message {
+                    return Heard::Message(message);
+                }
+            }
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Heard::Nothing,
+            Err(_) => return Heard::Gone,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn each_message_arrives_as_it_was_sent() -> io::Result<()> {
+        let (front, back) = crate::sys::descriptors::message_pair()?;
+        let reports = [
+            Report::Claimed { id: Some("a-1-0".to_owned()), trouble: None },
+            Report::Claimed { id: None, trouble: Some("no \"room\"\n".to_owned()) },
+            Report::Started,
+            Report::NotStarted { code: 127, why: "not found".to_owned() },
+            Report::Stopped(libc::SIGTSTP),
+            Report::Closed(Stream::Stderr),
+            Report::ReaderGone(Stream::Stdout),
+            Report::Ended { exit: Exit::Signal(9), words: Some("x".to_owned()), trouble: None },
+            Report::Ended { exit: Exit::Unknown, words: None, trouble: Some("y".to_owned()) },
+        ];
+        for report in &reports {
+            report.send(back.as_fd());
+        }
+        for report in reports {
+            assert_eq!(Report::hear(front.as_fd()), Heard::Message(report));
+        }
+        assert_eq!(Report::hear(front.as_fd()), Heard::Nothing);
+        for order in [Order::Pass(15), Order::Close(Stream::Stderr)] {
+            order.send(front.as_fd())?;
+            assert_eq!(Order::hear(back.as_fd()), Heard::Message(order));
+        }
+        let long = Report::NotStarted { code: 1, why: "é".repeat(100_000) };
+        long.send(back.as_fd());
+        assert!(matches!(Report::hear(front.as_fd()), Heard::Message(Report::NotStarted { code: 1, .. })));
+        drop(front);
+        assert_eq!(Order::hear(back.as_fd()), Heard::Gone);
+        assert!(Order::Pass(1).send(back.as_fd()).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! The record of a running task: from what is known of it to the contract's fields.
+
+use std::time::Duration;
+
+use crate::store::liveness::PID_NAMESPACE;
+use crate::sys::child::Usage;
+use crate::task::outcome::{Outcome, signal_name};
+use crate::task::record::{SCHEMA, field};
+use crate::task::{Record, State, TaskId};
+use serde_json::{Map, Value};
+
+/// What does not change while a task runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The id.
+    pub id: TaskId,
+    /// The tool name.
+    pub tool: String,
+    /// The command and its arguments.
+    pub argv: Vec<Vec<u8>>,
+    /// Where it runs.
+    pub cwd: String,
+    /// On which machine.
+    pub host: String,
+    /// As whom.
+    pub user: String,
+    /// Since which boot.
+    pub boot_id: String,
+    /// In which pid namespace.
+    pub pid_namespace: Option<u64>,
+    /// Its labels.
+    pub labels: Vec<(String, String)>,
+    /// How many units of work there are.
+    pub total: Option<u64>,
+    /// The path of its log.
+    pub log_path: String,
+    /// When it started, in seconds since 1970.
+    pub started_at: i64,
+    /// When it started, since boot.
+    pub started: Duration,
+}
+
+/// What does.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// The command's pid and start time, once there is one.
+    pub command: Option<(i32, Option<u64>)>,
+    /// The supervisor's pid and start time.
+    pub supervisor: (i32, Option<u64>),
+    /// Now, in seconds since 1970.
+    pub now: i64,
+    /// How long it has been running.
+    pub elapsed: Duration,
+    /// Bytes of stdout and stderr so far.
+    pub bytes: [u64; 2],
+    /// The log's length.
+    pub log_bytes: u64,
+    /// Whether output is missing in the log.
+    pub log_truncated: bool,
+    /// The last lines, plain.
+    pub tail: Vec<String>,
+    /// What went wrong with the bookkeeping.
+    pub warnings: Vec<String>,
+    /// The end, once there is one, and what the command used.
+    pub end: Option<(Outcome, Usage)>,
+}
+
+/// The record for both.
+#[must_use]
+pub fn record(facts: &Facts, status: &Status) -> Record {
+    let mut record = Record::new();
+    record.set(field::TASK_ID, facts.id.as_str());
+    record.set(field::TOOL, facts.tool.as_str());
+    record.set_argv(&facts.argv);
+    record.set(field::CWD, facts.cwd.as_str());
+    record.set(field::HOST, facts.host.as_str());
+    record.set(field::USER, facts.user.as_str());
+    record.set(field::BOOT_ID, facts.boot_id.as_str());
+    if let Some(namespace) = facts.pid_namespace {
+        record.set(PID_NAMESPACE, namespace);
+    }
+    let labels: Map<String, Value> =
+        facts.labels.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    record.set(field::LABELS, labels);
+    record.set(field::SCHEMA, SCHEMA);
+    record.set(field::LOG_PATH, facts.log_path.as_str());
+    record.set_time(field::STARTED_AT, facts.started_at);
+    record.set_time(field::UPDATED_AT, status.now);
+    record.set(field::ELAPSED_SECONDS, status.elapsed.as_secs());
+    record.set(field::STACKS_COMPLETED, 0);
+    record.set(field::LAST_STACK, Value::Null);
+    if let Some(total) = facts.total {
+        record.set(field::STACKS_TOTAL, total);
+    }
+    let last = status.tail.iter().rev().find(|line| !line.trim().is_empty());
+    record.set(field::LAST_MESSAGE, last.map_or(Value::Null, |line| Value::from(line.as_str())));
+    record.set(field::TAIL, status.tail.clone());
+    let (supervisor, supervisor_start) = status.supervisor;
+    record.set(field::SUPERVISOR_PID, supervisor);
+    if let Some(start) = supervisor_start {
+        record.set(field::SUPERVISOR_START, start);
+    }
+    let (pid, pid_start) = status.command.unwrap_or(status.supervisor);
+    record.set(field::PID, pid);
+    if let Some(start) = pid_start {
+        record.set(field::PID_START, start);
+    }
+    record.set(field::STDOUT_BYTES, status.bytes[0]);
+    record.set(field::STDERR_BYTES, status.bytes[1]);
+    record.set(field::LOG_BYTES, status.log_bytes);
+    record.set(field::LOG_TRUNCATED, status.log_truncated);
+    record.set(field::WARNINGS, status.warnings.clone());
+    match &status.end {
+        None => record.set(field::STATE, State::Running.as_str()),
+        Some((outcome, usage)) => set_end(&mut record, status, outcome, *usage),
+    }
+    record
+}
+
+fn set_end(record: &mut Record, status: &Status, outcome: &Outcome, usage: Usage) {
+    let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    record.set(field::STATE, outcome.state.as_str());
+    if let Some(code) = outcome.exit_code {
+        record.set(field::EXIT_CODE, code);
+    }
+    if let Some(signal) = outcome.signal {
+        record.set(field::SIGNAL, signal_name(signal));
+    }
+    if let Some(error) = &outcome.error {
+        record.set(field::ERROR, error.as_str());
+    }
+    record.set_time(field::FINISHED_AT, status.now);
+    record.set(field::DURATION_MS, millis(status.elapsed));
+    record.set(field::MAX_RSS_KIB, usage.max_rss_kib);
+    record.set(field::USER_MS, millis(usage.user));
+    record.set(field::SYSTEM_MS, millis(usage.system));
+}
