@@ -93,8 +93,9 @@ pub fn resolve(dir: Option<&StatusDir>, word: Option<&str>) -> Result<TaskId, Fa
 /// A [`Failure`] with exit code 2.
 pub fn parse(word: &str) -> Result<TaskId, Failure> {
     TaskId::parse(word).map_err(|_| {
-        Failure::usage(format!("'{}' cannot be the name of a task", shorten(word)))
-            .hint("a task is named by its id, the beginning of its id, or its tool; 'gco tasks list' shows them")
+        Failure::usage(format!("'{}' cannot be the name of a task", shorten(word))).hint(
+            "a task is named by its id, the beginning of its id, or its tool; 'gco tasks list' shows them",
+        )
     })
 }
 

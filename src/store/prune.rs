@@ -85,6 +85,14 @@ pub struct Leftover {
     is_log: bool,
 }
 
+impl Leftover {
+    /// The file's name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
 /// Finds the logs without a record, the temporary files and the lock files that nobody needs any more.
 #[must_use]
 pub fn leftovers(dir: &StatusDir, contents: &Contents, here: &Here) -> Vec<Leftover> {
@@ -142,11 +150,11 @@ pub fn retain(dir: &StatusDir, keep: usize) -> io::Result<usize> {
 
 /// Whether `task` may be removed.
 fn standing(dir: &StatusDir, task: &Task) -> Standing {
-    let claims_to_run = task.state.is_live() || (task.state == State::Orphaned && task.is_alive != Some(false));
+    let claims_to_run =
+        task.state.is_live() || (task.state == State::Orphaned && task.is_alive != Some(false));
     // A record may be final while the supervisor still takes down what left-behind processes write.
-    let supervised = || {
-        lockfile::probe(dir, &task.id) == Some(Probe::Held) || is_supervisor_alive(&task.record)
-    };
+    let supervised =
+        || lockfile::probe(dir, &task.id) == Some(Probe::Held) || is_supervisor_alive(&task.record);
     if claims_to_run || supervised() { Standing::UnderWay } else { Standing::Over(task.state) }
 }
 

@@ -191,9 +191,10 @@ mod tests {
         assert_eq!(kind("a.b.log"), Some(Kind::Log(id("a.b")?)));
         assert_eq!(kind(".a.b.lock"), Some(Kind::Lock(id("a.b")?)));
         assert_eq!(kind(".a-1-2.Xy12.tmp"), Some(Kind::Temporary));
-        for other in
-            ["", ".", "..", ".json", ".log", "x", "a.tmp", ".a.tmp", ".x.json", "_x.json", "a b.log", ".-x.lock"]
-        {
+        for other in [
+            "", ".", "..", ".json", ".log", "x", "a.tmp", ".a.tmp", ".x.json", "_x.json", "a b.log",
+            ".-x.lock",
+        ] {
             assert_eq!(kind(other), None, "{other:?}");
         }
         Ok(())
@@ -211,7 +212,10 @@ mod tests {
         assert_eq!(newest.next().map(|l| l.id), Some(id("other")?));
         assert_eq!(newest.left(), 4);
         let rest: Vec<String> = newest.map(|listed| listed.id.to_string()).collect();
-        assert_eq!(rest, ["a-1795257472001-10", "a-1795257472001-9", "a-1795257472001-0", "z-1795257472000-0"]);
+        assert_eq!(
+            rest,
+            ["a-1795257472001-10", "a-1795257472001-9", "a-1795257472001-0", "z-1795257472000-0"]
+        );
         Ok(())
     }
 
