@@ -15,3 +15,4 @@ pub mod spawn;
 pub mod start;
 pub mod terminal;
 pub mod time;
+pub mod window;
