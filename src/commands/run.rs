@@ -1,21 +1,193 @@
 //! `gco run`: supervises a command.
 
-use anyhow::Result;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
+use crate::supervise::front_end::{self, Manner};
 use crate::sys::start::Inherited;
+use crate::task::spec::Echo;
+use crate::task::{Spec, id};
+
+/// Switches records off: `1`, `true` or `yes`.
+const DISABLE_VARIABLE: &str = "GCO_DISABLE_TASK_STATUS";
+/// How many finished tasks are kept.
+const RETENTION_VARIABLE: &str = "GCO_TASK_RETENTION";
+/// How many if that is not said.
+const DEFAULT_RETENTION: usize = 50;
 
 /// Run a command as a task
+///
+/// The command's output appears as it would without gco, and gco ends as the command ends: with its exit code, or by the
+/// signal that ended it. Meanwhile output and state go to the status directory, where `gco tasks` reads them.
+///
+/// Exit codes of gco itself: 125 gco failed, 126 the command cannot be run, 127 it was not found.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Name the task; the command's base name if not given
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    name: Option<String>,
+
+    /// Label the task; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
+    labels: Vec<(String, String)>,
+
+    /// Run the command in this directory
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    cwd: Option<PathBuf>,
+
+    /// Set a variable in the command's environment; may be repeated
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = clap::builder::OsStringValueParser::new())]
+    environment: Vec<OsString>,
+
+    /// How many units of work there are, for the progress shown
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    total: Option<u64>,
+
+    /// Print the task's id once the command runs, and leave it to itself
+    #[arg(short, long)]
+    detach: bool,
+
+    /// Say nothing about the task itself
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// When to show the command's output
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = EchoArg::Always)]
+    echo: EchoArg,
+
+    /// With --detach: print the id as JSON
+    #[arg(long, requires = "detach")]
+    json: bool,
+
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    command: Vec<std::ffi::OsString>,
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND",
+        value_hint = clap::ValueHint::CommandWithArguments
+    )]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EchoArg {
+    /// As it comes
+    Always,
+    /// Not at all
+    Never,
+    /// All of it at the end, if the command failed
+    OnFailure,
 }
 
 /// Does it, and gives the exit code.
 ///
 /// # Errors
-/// What gco itself could not do.
-pub fn run(_args: Args, _inherited: Inherited) -> Result<i32> {
-    Ok(125)
+/// What gco itself could not do, with exit code 125.
+pub fn run(args: Args, inherited: Inherited) -> Result<i32> {
+    let disabled = is_disabled(std::env::var_os(DISABLE_VARIABLE).as_deref());
+    if disabled && args.detach {
+        let message =
+            format!("{DISABLE_VARIABLE} is set: without a record nobody could ever find a detached task");
+        return Err(failed(message).hint(format!("unset {DISABLE_VARIABLE}, or leave out --detach")).into());
+    }
+    let manner = Manner { track: !disabled, quiet: args.quiet, json: args.json };
+    let spec = spec(args)?;
+    Ok(front_end::run(spec, inherited, manner)?)
+}
+
+fn failed(message: impl Into<String>) -> Failure {
+    Failure::new(EXIT_GCO_FAILED, message)
+}
+
+fn spec(args: Args) -> Result<Spec, Failure> {
+    let here = || {
+        std::env::current_dir()
+            .map_err(|error| failed(format!("cannot tell the current directory: {}", io_words(&error))))
+    };
+    let directory = match &args.cwd {
+        None => std::env::current_dir().unwrap_or_default(),
+        Some(path) if path.is_absolute() => path.clone(),
+        Some(path) => here()?.join(path),
+    };
+    if args.cwd.is_some() {
+        check_directory(&directory)?;
+    }
+    let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    for setting in &args.environment {
+        let (name, value) = split_setting(setting)?;
+        environment.retain(|(known, _)| known != name);
+        environment.push((name.to_owned(), value.to_owned()));
+    }
+    let mut labels = args.labels;
+    // Of one name the last value counts.
+    labels.reverse();
+    labels.sort_by(|a, b| a.0.cmp(&b.0));
+    labels.dedup_by(|a, b| a.0 == b.0);
+    let command = args.command.first().map(OsString::as_os_str).unwrap_or_default();
+    if command.is_empty() {
+        return Err(failed("the command is empty").hint("write it like: gco run -- make test"));
+    }
+    let base = Path::new(command).file_name().unwrap_or(command);
+    Ok(Spec {
+        tool: id::tool_name(args.name.as_deref().map_or(base.as_bytes(), str::as_bytes)),
+        change_directory: args.cwd.is_some().then(|| directory.clone()),
+        directory,
+        environment,
+        labels,
+        total: args.total,
+        echo: match args.echo {
+            EchoArg::Always => Echo::Always,
+            EchoArg::Never => Echo::Never,
+            EchoArg::OnFailure => Echo::OnFailure,
+        },
+        detach: args.detach,
+        retention: retention()?,
+        argv: args.command,
+    })
+}
+
+fn check_directory(path: &Path) -> Result<(), Failure> {
+    let why = match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return Ok(()),
+        Ok(_) => "it is not a directory".to_owned(),
+        Err(error) => io_words(&error),
+    };
+    Err(failed(format!("cannot run in '{}': {why}", path.display())))
+}
+
+/// `NAME=VALUE`, where the name is not empty.
+fn split_setting(setting: &OsStr) -> Result<(&OsStr, &OsStr), Failure> {
+    let bytes = setting.as_bytes();
+    match bytes.iter().position(|&b| b == b'=') {
+        Some(at) if at > 0 => Ok((OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..]))),
+        _ => Err(failed(format!("--env '{}' is not of the form NAME=VALUE", setting.display()))),
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("a label is of the form KEY=VALUE".to_owned()),
+    }
+}
+
+fn is_disabled(value: Option<&OsStr>) -> bool {
+    let value = value.unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    matches!(value.as_str(), "1" | "true" | "yes")
+}
+
+fn retention() -> Result<usize, Failure> {
+    match std::env::var_os(RETENTION_VARIABLE).filter(|value| !value.is_empty()) {
+        None => Ok(DEFAULT_RETENTION),
+        Some(value) => value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+            failed(format!("{RETENTION_VARIABLE} is '{}', which is not a number of tasks", value.display()))
+                .hint("0 keeps all tasks")
+        }),
+    }
 }

@@ -38,6 +38,16 @@ pub enum Shown {
     Failed,
 }
 
+impl Shown {
+    fn of(errno: Errno) -> Self {
+        match errno {
+            Errno::EAGAIN => Shown::Blocked,
+            Errno::EPIPE | Errno::ECONNRESET => Shown::ReaderGone,
+            _ => Shown::Failed,
+        }
+    }
+}
+
 /// Where one stream is shown.
 #[derive(Debug)]
 pub struct Echo {
@@ -92,7 +102,7 @@ impl Echo {
         };
         let shown = control.shown(stream);
         let target = Some(Target { file: File::from(file), kind, cautious });
-        Ok(Self { control, stream, target, shown, mark: (shown, 0), lagging: None })
+        Ok(Self { control, stream, target, shown, mark: (0, 0), lagging: None })
     }
 
     /// Whether there is a place to show things.
@@ -119,6 +129,15 @@ impl Echo {
         self.target.is_none() || self.shown >= end
     }
 
+    /// What the end of its reader means, by the kind of place it is.
+    #[must_use]
+    pub fn gone(&self) -> Shown {
+        match self.target.as_ref().map(|target| target.kind) {
+            Some(Kind::Pipe | Kind::Socket) => Shown::ReaderGone,
+            _ => Shown::Failed,
+        }
+    }
+
     /// Shows no more.
     pub fn close(&mut self) {
         self.target = None;
@@ -129,6 +148,10 @@ impl Echo {
     /// Shows what is in the spool and has not been shown. `logged` is how much of the stream is in the log, which
     /// is `log_len` long.
     pub fn show(&mut self, spool: &Spool, logged: u64, log: Option<&File>, log_len: u64) -> Shown {
+        if self.lagging.is_none() && self.target.is_some() && self.shown < spool.begin() {
+            // A predecessor was lagging.
+            self.lag();
+        }
         if let Some(state) = self.catch_up(logged, log, log_len) {
             return state;
         }
@@ -150,20 +173,35 @@ impl Echo {
         Shown::All
     }
 
-    fn refused(&mut self, errno: Errno, has_log: bool, full: bool) -> Shown {
-        match errno {
-            Errno::EAGAIN => {
-                let is_terminal = self.target.as_ref().is_some_and(|t| t.kind == Kind::Terminal);
-                if full && has_log && is_terminal {
-                    // The command must not wait for a stopped terminal.
-                    let (stream_offset, log_offset) = self.mark;
-                    self.lagging = Some(Lag { replay: Replay::from(log_offset), stream_offset, ready: Vec::new() });
-                }
-                Shown::Blocked
+    /// Writes `bytes` as they are, as many as can be written now.
+    ///
+    /// # Errors
+    /// `Blocked`, `ReaderGone` or `Failed`.
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Shown> {
+        let Some(target) = &self.target else { return Ok(bytes.len()) };
+        loop {
+            match target.write(bytes) {
+                Ok(written) => return Ok(written),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Shown::of(errno)),
             }
-            Errno::EPIPE | Errno::ECONNRESET => Shown::ReaderGone,
-            _ => Shown::Failed,
         }
+    }
+
+    fn refused(&mut self, errno: Errno, has_log: bool, full: bool) -> Shown {
+        let state = Shown::of(errno);
+        let is_terminal = self.target.as_ref().is_some_and(|target| target.kind == Kind::Terminal);
+        if state == Shown::Blocked && full && has_log && is_terminal {
+            // The command must not wait for a stopped terminal.
+            self.lag();
+        }
+        state
+    }
+
+    /// From here on what has not been shown is taken from the log.
+    fn lag(&mut self) {
+        let (stream_offset, log_offset) = self.mark;
+        self.lagging = Some(Lag { replay: Replay::from(log_offset), stream_offset, ready: Vec::new() });
     }
 
     /// Shows what the log has and the spool has no longer. `None` once there is nothing more of that.
@@ -198,9 +236,7 @@ impl Echo {
                     self.control.set_shown(self.stream, self.shown);
                 }
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Some(Shown::Blocked),
-                Err(Errno::EPIPE | Errno::ECONNRESET) => return Some(Shown::ReaderGone),
-                Err(_) => return Some(Shown::Failed),
+                Err(errno) => return Some(Shown::of(errno)),
             }
         }
     }
@@ -229,7 +265,9 @@ impl Target {
     /// Writes without waiting.
     fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
         match self.kind {
-            Kind::Socket => send(self.file.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL),
+            Kind::Socket => {
+                send(self.file.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
+            }
             Kind::Pipe | Kind::Terminal if self.cautious => {
                 let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
                 if poll(&mut fds, PollTimeout::ZERO)? == 0 {

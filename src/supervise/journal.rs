@@ -15,6 +15,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use super::control::{Checkpoint, Control};
 use crate::failure::io_words;
 use crate::log::format::{MAX_PAYLOAD, Tag, parse};
+use crate::log::last::plain_tail;
 use crate::log::splitter::{tag_lines, tag_part, tag_word};
 use crate::store::{StatusDir, open};
 use crate::task::{Stream, TaskId};
@@ -24,6 +25,9 @@ const ROOM: usize = 192 << 10;
 
 /// The most that a predecessor can have written after its last checkpoint: one buffer.
 const MOST_UNCOUNTED: u64 = (ROOM + 2 * MAX_PAYLOAD) as u64 + (64 << 10);
+
+/// How much of what could not be written is remembered for the record's last lines.
+const MOST_UNWRITTEN: usize = 64 << 10;
 
 /// The log of a task, open for appending; or nothing, if the task is not tracked.
 #[derive(Debug)]
@@ -36,14 +40,45 @@ pub struct Journal {
     /// Bytes given up that no `[gco]` line has told of yet, and why.
     unsaid: [u64; 2],
     reason: Option<String>,
+    /// The end of what could not be written: the last lines are not in the file then.
+    unwritten: Vec<u8>,
+    is_missed: bool,
+    /// A word to be put in before the next output, if there is any.
+    before_more: Option<String>,
 }
 
 impl Journal {
     /// No log: bytes are only counted.
     #[must_use]
     pub fn absent(control: Control) -> Self {
-        let buffer = Vec::new();
-        Self { file: None, control, len: 0, taken: [0; 2], buffer, unsaid: [0; 2], reason: None }
+        Self {
+            file: None,
+            control,
+            len: 0,
+            taken: [0; 2],
+            buffer: Vec::new(),
+            unsaid: [0; 2],
+            reason: None,
+            unwritten: Vec::new(),
+            is_missed: false,
+            before_more: None,
+        }
+    }
+
+    /// A log that should be there and is not: all that comes counts as lost.
+    #[must_use]
+    pub fn missing(control: Control) -> Self {
+        Self { is_missed: true, ..Self::absent(control) }
+    }
+
+    /// A log without a name, for a task that is not tracked and whose output is wanted later.
+    ///
+    /// # Errors
+    /// What the system says of its place for temporary files.
+    pub fn unnamed(control: Control) -> io::Result<Self> {
+        let mut journal = Self::absent(control);
+        journal.adopt(tempfile::tempfile()?)?;
+        Ok(journal)
     }
 
     /// A new log for task `id`, whose record is there already.
@@ -148,7 +183,7 @@ impl Journal {
     /// Stores the whole lines of `bytes`, which are `stream`'s from the first that has not been taken. What is left
     /// is the begin of a line.
     pub fn store_lines(&mut self, stream: Stream, mut bytes: &[u8]) {
-        if self.file.is_none() {
+        if self.file.is_none() && !self.is_missed {
             self.take(stream, bytes.len());
             self.mark();
             return;
@@ -181,6 +216,17 @@ impl Journal {
         self.buffer.clear();
         tag_word(word, &mut self.buffer);
         self.write_buffer(None);
+    }
+
+    /// Puts in a word of gco's own before the next output, if any comes.
+    pub fn say_before_more(&mut self, word: &str) {
+        self.before_more = Some(word.to_owned());
+    }
+
+    /// Whether the log has been removed from its directory.
+    #[must_use]
+    pub fn is_unlinked(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.metadata().is_ok_and(|meta| meta.nlink() == 0))
     }
 
     /// Makes sure that what is in the log survives a power cut.
@@ -216,16 +262,23 @@ impl Journal {
 
     /// Writes the buffer, which holds `source`'s bytes or a word, and moves the checkpoint.
     fn write_buffer(&mut self, source: Option<(Stream, usize)>) {
-        if self.reason.is_some() && source.is_some() {
+        if source.is_some() && (self.reason.is_some() || self.before_more.is_some()) {
             // First things first: if there is room again, what was lost stands where it is missing.
             let buffer = std::mem::take(&mut self.buffer);
             self.say_what_was_lost();
+            if let Some(word) = self.before_more.take() {
+                self.say(&word);
+            }
             self.buffer = buffer;
         }
         let Some(file) = &mut self.file else {
             if let Some((stream, bytes)) = source {
                 self.take(stream, bytes);
                 self.mark();
+                if self.is_missed {
+                    self.control.count_lost(bytes as u64);
+                    self.remember_unwritten(0);
+                }
             }
             return;
         };
@@ -244,12 +297,33 @@ impl Journal {
                 self.control.count_lost(lost);
             }
             self.reason = Some(io_words(&error));
+            self.remember_unwritten(kept);
+        } else if source.is_some() {
+            self.unwritten.clear();
         }
         self.len += kept as u64;
         if let Some((stream, bytes)) = source {
             self.take(stream, bytes);
         }
         self.mark();
+    }
+
+    fn remember_unwritten(&mut self, from: usize) {
+        self.unwritten.extend_from_slice(&self.buffer[from..]);
+        let excess = self.unwritten.len().saturating_sub(MOST_UNWRITTEN);
+        self.unwritten.drain(..excess);
+    }
+
+    /// The last lines as the record shows them.
+    #[must_use]
+    pub fn tail(&self) -> Vec<String> {
+        let lines = match &self.file {
+            _ if !self.unwritten.is_empty() => plain_tail(&self.unwritten[..]),
+            Some(file) => plain_tail(file),
+            None => return Vec::new(),
+        };
+        // A log that cannot be read has no last lines to show; that it cannot is said elsewhere.
+        lines.unwrap_or_default()
     }
 
     fn say_what_was_lost(&mut self) {

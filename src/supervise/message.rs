@@ -76,9 +76,8 @@ pub enum Heard<T> {
 impl Report {
     /// Sends it. Never waits; a front-end that is gone hears nothing.
     pub fn send(&self, to: BorrowedFd<'_>) {
-        let text = |text: &Option<String>| text.as_deref().map(short);
         let packet = match self {
-            Report::Claimed { id, trouble } => json!(["claimed", id, text(trouble)]),
+            Report::Claimed { id, trouble } => json!(["claimed", id, text_of(trouble)]),
             Report::Started => json!(["started"]),
             Report::NotStarted { code, why } => json!(["not started", code, short(why)]),
             Report::Stopped(signal) => json!(["stopped", signal]),
@@ -90,7 +89,7 @@ impl Report {
                     Exit::Signal(signal) => ("signal", *signal),
                     Exit::Unknown => ("unknown", 0),
                 };
-                json!(["ended", kind, number, text(words), text(trouble)])
+                json!(["ended", kind, number, text_of(words), text_of(trouble)])
             }
         };
         // A packet that cannot be sent has nobody to read it: the task goes on all the same.
@@ -129,10 +128,13 @@ impl Order {
     /// # Errors
     /// The supervisor is gone, or does not listen.
     pub fn send(self, to: BorrowedFd<'_>) -> io::Result<()> {
-        post(to, &match self {
-            Order::Pass(signal) => json!(["pass", signal]),
-            Order::Close(stream) => json!(["close", stream.index()]),
-        })
+        post(
+            to,
+            &match self {
+                Order::Pass(signal) => json!(["pass", signal]),
+                Order::Close(stream) => json!(["close", stream.index()]),
+            },
+        )
     }
 
     /// The next one, if one has come.
@@ -150,6 +152,10 @@ impl Order {
 
 fn stream_at(index: i32) -> Option<Stream> {
     Stream::BOTH.get(usize::try_from(index).ok()?).copied()
+}
+
+fn text_of(text: &Option<String>) -> Option<&str> {
+    text.as_deref().map(short)
 }
 
 fn short(text: &str) -> &str {

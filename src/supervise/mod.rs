@@ -17,6 +17,7 @@
 
 pub mod control;
 pub mod echo;
+mod ending;
 pub mod front_end;
 pub mod handover;
 pub mod journal;
@@ -24,6 +25,7 @@ pub mod keeper;
 pub mod machine;
 pub mod message;
 pub mod publisher;
+mod pump;
 pub mod report;
 pub mod rerun;
 pub mod setup;

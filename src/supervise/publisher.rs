@@ -78,7 +78,11 @@ impl Publisher {
     fn wake(&mut self) {
         if !self.started {
             let desk = Arc::clone(&self.desk);
-            match thread::Builder::new().name("gco-publisher".to_owned()).stack_size(256 << 10).spawn(move || desk.serve()) {
+            match thread::Builder::new()
+                .name("gco-publisher".to_owned())
+                .stack_size(256 << 10)
+                .spawn(move || desk.serve())
+            {
                 Ok(_) => self.started = true,
                 // No thread to be had: then it is done here, as far as there is something to do.
                 Err(_) => self.desk.do_what_there_is(),

@@ -55,6 +55,12 @@ impl Spool {
         self.base + self.position as u64
     }
 
+    /// The stream offset from which on the bytes are here.
+    #[must_use]
+    pub fn begin(&self) -> u64 {
+        self.base
+    }
+
     /// Whether there is no room for more.
     #[must_use]
     pub fn is_full(&self) -> bool {

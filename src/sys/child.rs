@@ -50,6 +50,20 @@ impl PidFd {
         Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
     }
 
+    /// Sends the process signal `number`. One that is gone has no use for it.
+    pub fn send(&self, number: i32) {
+        // SAFETY: the call takes numbers and a null pointer that means "as kill would".
+        unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.fd.as_raw_fd(),
+                number,
+                std::ptr::null::<libc::siginfo_t>(),
+                0,
+            );
+        }
+    }
+
     /// How the process ended, once it has been reaped by whoever is its parent: Linux 6.15 keeps it for those who
     /// had the process open.
     #[must_use]
@@ -99,12 +113,16 @@ fn exit_of_status(status: i32) -> Exit {
 /// # Errors
 /// `ECHILD` if it is no child of this process.
 pub fn look(pid: i32) -> io::Result<Option<Change>> {
+    if let Some((info, usage)) = wait(libc::P_PID, pid, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)? {
+        return Ok(Some(Change::Ended(info.exit(), usage)));
+    }
+    // Only now: who asks for stops alone is told of a child that has ended that there is none.
     let passing = libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG;
-    match wait(libc::P_PID, pid, passing)? {
-        Some((info, _)) if info.code == libc::CLD_CONTINUED => Ok(Some(Change::Continued)),
-        Some((info, _)) => Ok(Some(Change::Stopped(info.status))),
-        None => Ok(wait(libc::P_PID, pid, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)?
-            .map(|(info, usage)| Change::Ended(info.exit(), usage))),
+    match wait(libc::P_PID, pid, passing) {
+        Ok(Some((info, _))) if info.code == libc::CLD_CONTINUED => Ok(Some(Change::Continued)),
+        Ok(Some((info, _))) => Ok(Some(Change::Stopped(info.status))),
+        // It ended between the two: that is told next time.
+        Ok(None) | Err(_) => Ok(None),
     }
 }
 
@@ -176,4 +194,10 @@ fn wait(kind: libc::idtype_t, pid: i32, flags: i32) -> io::Result<Option<(Info, 
 pub fn reap_now(pid: i32) {
     // A child that is not there any more needs no reaping.
     let _ = wait(libc::P_PID, pid, libc::WEXITED);
+}
+
+/// Whether this process has any child, ended or not.
+#[must_use]
+pub fn has_any() -> bool {
+    wait(libc::P_ALL, 0, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG).is_ok()
 }

@@ -161,3 +161,12 @@ pub fn reopen_without_waiting(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     Ok(open(same.as_str(), flags, Mode::empty())?)
 }
+
+/// How many bytes are in `pipe`, waiting to be read.
+#[must_use]
+pub fn bytes_waiting(pipe: BorrowedFd<'_>) -> u64 {
+    let mut waiting: libc::c_int = 0;
+    // SAFETY: the kernel writes one int.
+    let done = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut waiting) };
+    if done == 0 { u64::from(waiting.unsigned_abs()) } else { 0 }
+}

@@ -66,11 +66,17 @@ impl Program {
         })
     }
 
-    /// Starts it in a process group of its own. Gives its pid once it is really executing.
+    /// Starts it in a process group of its own. Gives its pid once it is really executing. The new process
+    /// first calls `announce` with its own pid: so it is known even if this process dies right after the fork.
     ///
     /// # Errors
     /// Which step failed, and why.
-    pub fn start(&self, stdio: Stdio<'_>, inherited: &Inherited) -> Result<i32, StartError> {
+    pub fn start(
+        &self,
+        stdio: Stdio<'_>,
+        inherited: &Inherited,
+        announce: impl Fn(i32),
+    ) -> Result<i32, StartError> {
         let failed = |error: io::Error| StartError {
             errno: error.raw_os_error().unwrap_or(libc::EIO),
             step: StartStep::Fork,
@@ -78,6 +84,7 @@ impl Program {
         let (told, tell) = exec_pipe().map_err(failed)?;
         match fork().map_err(failed)? {
             Side::Child => {
+                announce(std::process::id().cast_signed());
                 let error = self.become_it(stdio, inherited);
                 let mut word = [0; 8];
                 word[..4].copy_from_slice(&error.errno.to_ne_bytes());

@@ -1,0 +1,239 @@
+//! The files of a task while it runs, and its end: in which order things become true.
+//!
+//! The log is complete and synced, then the terminal record is written and synced, then the command is reaped, then
+//! the front-end is told. A reader that only knows `kill(pid, 0)` so never finds a task that says
+//! `running` with its process gone, and one that finds `succeeded` finds the whole log.
+
+use std::time::Instant;
+
+use super::control::{Phase, Request};
+use super::message::Report;
+use super::report::{Status, record};
+use super::supervisor::Supervisor;
+use crate::failure::io_words;
+use crate::store::lockfile::TaskLock;
+use crate::store::{prune, replace};
+use crate::sys::child::Usage;
+use crate::sys::fork::exit_now;
+use crate::sys::time;
+use crate::task::outcome::{Asked, StartError, StartStep};
+use crate::task::{Exit, Outcome, Stream};
+
+impl Supervisor {
+    /// What the record says now.
+    fn status(&self, end: Option<(Outcome, Usage)>) -> Status {
+        let control = self.handover.control;
+        let ended = control.exit().filter(|_| end.is_some()).map(|(_, _, at)| at);
+        let mut warnings = self.handover.warnings.clone();
+        if let Some(why) = self.handover.journal.trouble() {
+            warnings.push(format!("output is missing in the log: {why}"));
+        }
+        Status {
+            command: control
+                .command()
+                .filter(|_| control.is_executing())
+                .map(|pid| (pid, control.command_start())),
+            supervisor: self.me,
+            now: i64::try_from(time::since_epoch().as_secs()).unwrap_or(i64::MAX),
+            elapsed: ended.unwrap_or_else(time::since_boot).saturating_sub(self.handover.facts.started),
+            bytes: Stream::BOTH.map(|stream| self.handover.spools[stream.index()].end()),
+            log_bytes: self.handover.journal.len(),
+            log_truncated: control.lost() > 0,
+            tail: self.handover.journal.tail(),
+            warnings,
+            end,
+        }
+    }
+
+    /// Has the record written, by the publisher.
+    pub(super) fn write_record(&mut self) {
+        self.check_files();
+        if let Some(trouble) = self.publisher.as_ref().and_then(|publisher| publisher.take_trouble()) {
+            self.warn(trouble);
+        }
+        let record = record(&self.handover.facts, &self.status(None));
+        let keep = self.handover.retention;
+        if let Some(publisher) = &mut self.publisher {
+            publisher.write(record);
+            if !self.pruned && keep > 0 {
+                publisher.prune(keep);
+            }
+            self.pruned = true;
+        }
+    }
+
+    /// Writes the record at once: for the front-end that is about to say that the task runs.
+    pub(super) fn write_record_now(&mut self) {
+        let record = record(&self.handover.facts, &self.status(None));
+        if let Some(tracking) = &self.handover.tracking
+            && let Err(error) = replace::replace(&tracking.dir, &self.handover.facts.id, &record)
+        {
+            self.warn(format!("the record could not be written: {}", io_words(&error)));
+        }
+    }
+
+    /// Notes that something of the bookkeeping went wrong, once.
+    fn warn(&mut self, words: String) {
+        if !self.handover.warnings.contains(&words) {
+            self.handover.warnings.push(words);
+        }
+    }
+
+    /// Puts back what others have removed. The record first: a log alone would be removed again.
+    pub(super) fn check_files(&mut self) {
+        let Some(tracking) = &mut self.handover.tracking else { return };
+        let id = &self.handover.facts.id;
+        let record_gone = !tracking.dir.record(id).exists();
+        let lock_gone = !tracking.lock.is_in_place();
+        let log_gone = self.handover.journal.is_unlinked();
+        if !record_gone && !lock_gone && !log_gone {
+            return;
+        }
+        let mut restore = || {
+            tracking.dir.restore()?;
+            if lock_gone {
+                tracking.lock = TaskLock::take(&tracking.dir, id)?;
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        let locked = restore();
+        if record_gone {
+            self.write_record_now();
+        }
+        let Some(tracking) = &self.handover.tracking else { return };
+        let logged = self.handover.journal.restore(&tracking.dir, &self.handover.facts.id);
+        if let Err(error) = locked.and(logged) {
+            self.warn(format!("files were removed and could not be put back: {}", io_words(&error)));
+        }
+    }
+
+    /// How the task ended, once that is known.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        let control = self.handover.control;
+        if let Some(error) = control.start_error() {
+            return Some(Outcome::not_started(error, self.why_not_started(error)));
+        }
+        let (exit, _, at) = control.exit()?;
+        let asked =
+            control.asked_to_end().map(|(signal, when)| Asked { signal, ago: at.saturating_sub(when) });
+        Some(Outcome::of(exit, asked))
+    }
+
+    fn why_not_started(&self, error: StartError) -> String {
+        let command =
+            self.handover.facts.argv.first().map(|arg| String::from_utf8_lossy(arg)).unwrap_or_default();
+        let why = io_words(&std::io::Error::from_raw_os_error(error.errno));
+        match error.step {
+            StartStep::Exec if error.errno == libc::ENOENT => {
+                format!("cannot run: '{command}': command not found")
+            }
+            StartStep::Exec => format!("cannot run: '{command}': {why}"),
+            StartStep::Chdir => format!("cannot run: cannot enter '{}': {why}", self.handover.facts.cwd),
+            StartStep::Fork => format!("cannot run: '{command}': cannot make a process: {why}"),
+        }
+    }
+
+    /// The command could not be started.
+    pub(super) fn not_started(&mut self, error: StartError) {
+        self.handover.command_has_started();
+        for stream in Stream::BOTH {
+            self.close_source(stream);
+        }
+        self.machine.ended(Instant::now());
+        let report = Report::NotStarted { code: error.exit_code(), why: self.why_not_started(error) };
+        self.not_started_report = Some(report);
+    }
+
+    /// The command has ended.
+    pub(super) fn ended(&mut self) {
+        self.count_what_is_owed();
+        self.machine.ended(Instant::now());
+        for stream in Stream::BOTH {
+            self.take(stream);
+        }
+    }
+
+    /// Makes the end true on disk, in the order that readers rely on.
+    pub(super) fn finish(&mut self, left_open: bool) {
+        for stream in Stream::BOTH {
+            self.flush_part(stream);
+        }
+        let Some(outcome) = self.outcome() else { return };
+        if left_open {
+            self.warn("a process that the command left behind still holds its output open".to_owned());
+        }
+        if let Err(error) = self.handover.journal.sync() {
+            self.warn(format!("the log could not be synced to disk: {}", io_words(&error)));
+        }
+        if let Some(publisher) = &self.publisher {
+            publisher.finish();
+            if let Some(trouble) = publisher.take_trouble() {
+                self.warn(trouble);
+            }
+        }
+        self.check_files();
+        let usage = self.handover.control.exit().map(|(_, usage, _)| usage).unwrap_or_default();
+        let record = record(&self.handover.facts, &self.status(Some((outcome, usage))));
+        if let Some(tracking) = &self.handover.tracking {
+            let id = &self.handover.facts.id;
+            let written = replace::replace(&tracking.dir, id, &record)
+                .and_then(|()| replace::sync_directory(&tracking.dir));
+            if let Err(error) = written {
+                let words = io_words(&error);
+                self.final_trouble = Some(format!("cannot write the record of '{id}': {words}"));
+            }
+        }
+        self.handover.control.set_phase(Phase::Final);
+        self.have_reaped();
+        self.begin_rerun();
+    }
+
+    /// Tells the front-end that all is over and shown, and lets go of it.
+    pub(super) fn tell_end(&mut self) {
+        if self.handover.control.phase() >= Phase::Told {
+            return;
+        }
+        if Stream::BOTH.into_iter().all(|stream| !self.machine.is_open(stream)) {
+            self.drop_lock();
+        }
+        let report = self.not_started_report.take().or_else(|| {
+            let (exit, ..) = self.handover.control.exit()?;
+            let error = self.outcome().and_then(|outcome| outcome.error);
+            let words = error.filter(|_| exit != Exit::Code(0)).map(|error| self.words_for_end(&error));
+            Some(Report::Ended { exit, words, trouble: self.final_trouble.take() })
+        });
+        if let Some(report) = report {
+            self.tell(&report);
+        }
+        self.handover.control.set_phase(Phase::Told);
+        self.front_left();
+        if Stream::BOTH.into_iter().any(|stream| self.machine.is_open(stream)) {
+            self.handover
+                .journal
+                .say_before_more("the command has ended; what follows comes from processes it left behind");
+        }
+    }
+
+    fn drop_lock(&mut self) {
+        if let Some(tracking) = self.handover.tracking.take() {
+            let id = self.handover.facts.id.clone();
+            self.retire = Some(tracking.dir.clone());
+            tracking.lock.remove(&tracking.dir, &id);
+        }
+    }
+
+    /// Ends this process, and with it the keeper.
+    pub(super) fn leave(&mut self) -> ! {
+        self.drop_lock();
+        if !self.pruned
+            && self.handover.retention > 0
+            && let Some(dir) = &self.retire
+        {
+            // Nobody is left to be told; the next task tries again.
+            let _ = prune::retain(dir, self.handover.retention);
+        }
+        self.handover.control.set_phase(Phase::Over);
+        self.ask(Request::CloseFront);
+        exit_now(0)
+    }
+}

@@ -1,0 +1,232 @@
+//! The front-end: what the caller of `gco run` sees. A client of the supervisor, and nothing that the task needs.
+//!
+//! It passes signals on, stops when the command stops, and ends as the command ended: by the same exit code or
+//! the same signal. It holds nothing open that the command alone should decide about. If it is killed or loses its
+//! terminal, the task goes on.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::handover::release;
+use super::message::{Heard, Order, Report};
+use super::supervisor;
+use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
+use crate::sys::descriptors::{Kind, close_foreign, kind, message_pair, standard};
+use crate::sys::fork::{Side, fork};
+use crate::sys::signals::{Queue, die_of, stop_self};
+use crate::sys::start::Inherited;
+use crate::sys::terminal::has_controlling_terminal;
+use crate::task::{Exit, Spec, Stream};
+
+/// The signals that are passed on to the command.
+const PASSED_ON: [i32; 8] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGTSTP,
+    libc::SIGCONT,
+];
+
+/// How `gco run` is to be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Keep files of the task.
+    pub track: bool,
+    /// Say nothing when all is well.
+    pub quiet: bool,
+    /// With a detached task: print JSON.
+    pub json: bool,
+}
+
+/// A front-end at work.
+struct FrontEnd {
+    supervisor: OwnedFd,
+    signals: Queue,
+    /// It had a controlling terminal at first.
+    had_terminal: bool,
+    talks: bool,
+    manner: Manner,
+    detach: bool,
+    id: Option<String>,
+}
+
+/// How a front-end ends.
+enum End {
+    Exit(i32),
+    Signal(i32),
+}
+
+/// Runs the task that `spec` describes. Gives the exit code, if the command did not die of a signal: then this process
+/// does as well, and the call does not return.
+///
+/// # Errors
+/// gco itself could not do it: [`Failure`] with exit code 125.
+pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<i32, Failure> {
+    let cannot = |error: io::Error| {
+        Failure::new(EXIT_GCO_FAILED, format!("cannot start a supervisor: {}", io_words(&error)))
+    };
+    let wanted = PASSED_ON.into_iter().filter(|&s| !inherited.ignores(s) && !inherited.blocks(s));
+    let had_terminal = has_controlling_terminal();
+    let talks = !manner.quiet && !spec.detach && kind(standard(2)) == Kind::Terminal;
+    let (front, back) = message_pair().map_err(cannot)?;
+    // Before the fork: a signal must not end the one side and miss the other.
+    let signals = Queue::new(wanted).map_err(cannot)?;
+    let me = std::process::id().cast_signed();
+    if fork().map_err(cannot)? == Side::Child {
+        drop((front, signals));
+        supervisor::live(&spec, inherited, manner.track, back, me, talks);
+    }
+    drop(back);
+    // What the command decides about: how long its input has a reader, its output a writer, and what else is open.
+    for &fd in inherited.extra() {
+        close_foreign(fd);
+    }
+    release(0);
+    if !spec.detach {
+        release(1);
+    }
+    let detach = spec.detach;
+    let mut front_end =
+        FrontEnd { supervisor: front, signals, had_terminal, talks, manner, detach, id: None };
+    match front_end.stay()? {
+        End::Exit(code) => Ok(code),
+        End::Signal(signal) => {
+            die_of(signal);
+            Ok(128 + signal)
+        }
+    }
+}
+
+impl FrontEnd {
+    /// Stays until the task is over, or this process is to leave it.
+    fn stay(&mut self) -> Result<End, Failure> {
+        loop {
+            while let Some(arrived) = self.signals.next() {
+                if arrived.signal == libc::SIGHUP && self.had_terminal && !has_controlling_terminal() {
+                    // The terminal has gone, not the interest in the task.
+                    return Ok(End::Signal(libc::SIGHUP));
+                }
+                // If the supervisor is gone that is heard next.
+                let _ = Order::Pass(arrived.signal).send(self.supervisor.as_fd());
+            }
+            loop {
+                match Report::hear(self.supervisor.as_fd()) {
+                    Heard::Message(report) => {
+                        if let Some(end) = self.told(report)? {
+                            return Ok(end);
+                        }
+                    }
+                    Heard::Nothing => break,
+                    Heard::Gone => return Err(self.abandoned()),
+                }
+            }
+            wait(&[self.supervisor.as_fd(), self.signals.as_fd()]);
+        }
+    }
+
+    fn told(&mut self, report: Report) -> Result<Option<End>, Failure> {
+        match report {
+            Report::Claimed { id, trouble } => {
+                self.id = id;
+                return self.claimed(trouble).map(|()| None);
+            }
+            Report::Started if self.detach => return self.print_id().map(Some),
+            Report::Started => {}
+            Report::NotStarted { code, why } => {
+                say(&format!("gco: {why}"));
+                return Ok(Some(End::Exit(code)));
+            }
+            Report::Stopped(_) => stop_self(),
+            Report::Closed(Stream::Stderr) if kind(standard(2)) != Kind::Terminal => release(2),
+            Report::Closed(_) => {}
+            Report::ReaderGone(stream) => {
+                if self.had_terminal && !has_controlling_terminal() {
+                    return Ok(Some(End::Signal(libc::SIGHUP)));
+                }
+                // If the supervisor is gone that is heard next.
+                let _ = Order::Close(stream).send(self.supervisor.as_fd());
+            }
+            Report::Ended { exit, words, trouble } => {
+                if let Some(trouble) = trouble {
+                    say(&format!("gco: {trouble}"));
+                }
+                if let (Some(words), true) = (words, self.talks) {
+                    let name = self.id.as_deref().map_or(String::new(), |id| format!(" {id}"));
+                    say(&format!("gco: task{name} failed: {words}"));
+                }
+                return Ok(Some(match exit {
+                    Exit::Code(code) => End::Exit(code),
+                    Exit::Signal(signal) => End::Signal(signal),
+                    Exit::Unknown => {
+                        say("gco: the command is gone and its exit status could not be learned");
+                        End::Exit(i32::from(EXIT_GCO_FAILED))
+                    }
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn claimed(&self, trouble: Option<String>) -> Result<(), Failure> {
+        let Some(trouble) = trouble else { return Ok(()) };
+        if self.detach {
+            let failure =
+                Failure::new(EXIT_GCO_FAILED, format!("{trouble}; nobody could ever find the task"));
+            return Err(failure.hint("set GCO_TASK_STATUS_DIR to a directory of your own"));
+        }
+        say(&format!("gco: {trouble}; the command runs without a record"));
+        Ok(())
+    }
+
+    /// The task runs and this front-end leaves it.
+    fn print_id(&self) -> Result<End, Failure> {
+        let id = self.id.as_deref().unwrap_or_default();
+        let text = if self.manner.json {
+            format!("{}\n", serde_json::json!({ "task_id": id }))
+        } else {
+            format!("{id}\n")
+        };
+        match io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => Ok(End::Exit(0)),
+            // Whoever closed the pipe has no use for the id.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(End::Exit(0)),
+            Err(error) => {
+                let words = io_words(&error);
+                Err(Failure::new(
+                    EXIT_GCO_FAILED,
+                    format!("task {id} runs, but its id cannot be printed: {words}"),
+                ))
+            }
+        }
+    }
+
+    /// Supervisor and keeper are both gone.
+    fn abandoned(&self) -> Failure {
+        match &self.id {
+            Some(id) => Failure::new(EXIT_GCO_FAILED, format!("the supervisor of '{id}' is gone"))
+                .hint(format!("the command may still run; see: gco tasks status {id}")),
+            None => Failure::new(EXIT_GCO_FAILED, "the supervisor could not begin its work")
+                .hint("the system may be out of processes, descriptors or memory"),
+        }
+    }
+}
+
+/// Says something to the person at the terminal. One who is not there misses it.
+fn say(words: &str) {
+    let _ = writeln!(io::stderr(), "{words}");
+}
+
+fn wait(on: &[BorrowedFd<'_>]) {
+    let mut fds: Vec<PollFd<'_>> = on.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    match poll(&mut fds, PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        // Out of memory for the moment.
+        Err(_) => std::thread::sleep(std::time::Duration::from_millis(1)),
+    }
+}

@@ -1,0 +1,127 @@
+//! Everything that supervisor and keeper both have, so that each can make the other anew.
+//!
+//! `fork` hands on memory and descriptors as they are. So the handover is complete before the first fork, and
+//! whoever lives longest still has all of it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::control::Control;
+use super::journal::Journal;
+use super::report::Facts;
+use super::spool::Spool;
+use crate::store::StatusDir;
+use crate::store::lockfile::TaskLock;
+use crate::sys::child::PidFd;
+use crate::sys::descriptors::{Bell, close_foreign, null, put_in_place, standard};
+use crate::sys::spawn::{Program, Stdio};
+use crate::sys::start::Inherited;
+use crate::task::Stream;
+use crate::task::outcome::StartError;
+use crate::task::spec::Echo;
+
+/// What one task's processes have in common.
+#[derive(Debug)]
+pub struct Handover {
+    /// What changes and must be known to all.
+    pub control: Control,
+    /// Rung for the supervisor.
+    pub to_supervisor: Bell,
+    /// Rung for the keeper.
+    pub to_keeper: Bell,
+    /// The reading ends of the command's streams; none once closed.
+    pub sources: [Option<OwnedFd>; 2],
+    /// What has been taken from them.
+    pub spools: [Spool; 2],
+    /// Where each stream is shown; none if it is not.
+    pub places: [Option<OwnedFd>; 2],
+    /// The way to the front-end.
+    pub front: Option<OwnedFd>,
+    /// The front-end's process.
+    pub front_process: Option<PidFd>,
+    /// The log.
+    pub journal: Journal,
+    /// The files of the task; none if it is not tracked.
+    pub tracking: Option<Tracking>,
+    /// What the record says that does not change.
+    pub facts: Facts,
+    /// What went wrong with the bookkeeping so far.
+    pub warnings: Vec<String>,
+    /// The command; none until it is known.
+    pub command: Option<PidFd>,
+    /// What is needed to start the command; none once that has been done.
+    pub start: Option<Start>,
+    /// When output is shown.
+    pub echo: Echo,
+    /// The front-end leaves once the command runs.
+    pub detach: bool,
+    /// How many finished tasks are kept.
+    pub retention: usize,
+}
+
+/// The files of a tracked task.
+#[derive(Debug)]
+pub struct Tracking {
+    /// Where they are.
+    pub dir: StatusDir,
+    /// The lock that says that somebody supervises the task.
+    pub lock: TaskLock,
+}
+
+/// What starting the command takes.
+#[derive(Debug)]
+pub struct Start {
+    /// The program.
+    pub program: Program,
+    /// What gco's caller had set up.
+    pub inherited: Inherited,
+    /// The writing ends of the command's streams; none if the caller had closed that stream.
+    pub ends: [Option<OwnedFd>; 2],
+    /// Whether the caller had closed standard input.
+    pub stdin_closed: bool,
+}
+
+impl Start {
+    /// Starts the command. It says itself in `control` which process it is.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub fn start(&self, control: Control) -> Result<i32, StartError> {
+        let stdin = if self.stdin_closed { None } else { Some(standard(0)) };
+        let [stdout, stderr] = [0, 1].map(|n| self.ends[n].as_ref().map(AsFd::as_fd));
+        self.program.start(Stdio([stdin, stdout, stderr]), &self.inherited, |pid| control.set_command(pid))
+    }
+}
+
+impl Handover {
+    /// Lets go of what only starting the command needed: its ends of the streams, its standard input, and what else
+    /// gco's caller had open. From then on the command alone decides how long those stay open.
+    pub fn command_has_started(&mut self) {
+        let Some(start) = self.start.take() else { return };
+        for &fd in start.inherited.extra() {
+            close_foreign(fd);
+        }
+        release_stdin();
+    }
+
+    /// Closes the reading end of `stream`.
+    pub fn close_source(&mut self, stream: Stream) {
+        self.sources[stream.index()] = None;
+    }
+
+    /// Lets go of where `stream` is shown.
+    pub fn close_place(&mut self, stream: Stream) {
+        self.places[stream.index()] = None;
+    }
+}
+
+/// Lets go of standard input.
+pub fn release_stdin() {
+    release(0);
+}
+
+/// Lets go of standard descriptor `fd`: what it leads to is no longer held open by this process.
+pub fn release(fd: usize) {
+    // Without /dev/null it stays what it is; nothing reads or writes it.
+    let _: io::Result<()> = null().and_then(|null| put_in_place(null.as_fd(), fd));
+}

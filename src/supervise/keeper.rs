@@ -1,0 +1,206 @@
+//! The keeper: parent of the command, holder of spare ends, and nothing else.
+//!
+//! It is as small as can be, so that there is nothing in it that could go wrong. It starts the command, waits for it,
+//! tells the supervisor, and reaps when told to. If the supervisor dies, it forks a new one that has everything
+//! the old one had; until then the spare ends keep the command from SIGPIPE.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::control::{Phase, Request};
+use super::handover::{Handover, release};
+use super::supervisor;
+use super::witness::{self, Sight};
+use crate::sys::child::{self, PidFd};
+use crate::sys::fork::{Side, adopt_orphans, exit_now, fork, own_group, set_name};
+use crate::sys::signals::Queue;
+use crate::sys::{process, time};
+use crate::task::Stream;
+
+/// A supervisor that lived less than this is replaced after a pause.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
+/// The pause, doubled each time up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How many short-lived supervisors in a row are replaced at once.
+const FREE_TRIES: u32 = 3;
+
+/// The keeper's life. `supervisor` is the process that forked it.
+pub fn live(mut handover: Handover, supervisor: i32) -> ! {
+    set_name(c"gco-keeper");
+    own_group();
+    adopt_orphans();
+    // Without the queue stops of the command go unnoticed; its end comes by the pidfd.
+    let children = Queue::new([libc::SIGCHLD]).ok();
+    start_command(&mut handover);
+    for fd in 0..3 {
+        release(fd);
+    }
+    // Nothing is at stake: it only keeps a file system from being unmounted.
+    let _ = nix::unistd::chdir("/");
+    let mut guarded = Guarded::by(supervisor);
+    loop {
+        match wait(&handover, children.as_ref(), &guarded) {
+            Ok(()) => {}
+            // Out of memory for the moment; nothing else can happen to poll.
+            Err(_) => std::thread::sleep(FIRST_PAUSE),
+        }
+        if let Some(queue) = &children {
+            while queue.next().is_some() {}
+        }
+        handover.to_keeper.silence();
+        serve(&mut handover);
+        watch(&mut handover);
+        if guarded.is_gone() {
+            child::reap(guarded.pid);
+            if handover.control.phase() == Phase::Over {
+                exit_now(0);
+            }
+            match replace(&guarded) {
+                Replaced::By(next) => guarded = next,
+                Replaced::Myself => supervisor::take_over(handover),
+            }
+        }
+    }
+}
+
+/// Starts the command, unless a predecessor did.
+fn start_command(handover: &mut Handover) {
+    let control = handover.control;
+    if control.command().is_none()
+        && control.start_error().is_none()
+        && let Some(start) = &handover.start
+    {
+        control.set_parent(std::process::id().cast_signed());
+        match start.start(control) {
+            Ok(pid) => {
+                // Not yet reaped, whatever has become of it: the pid is its own.
+                handover.command = PidFd::open(pid).ok();
+                if let Some(seen) = process::look(pid) {
+                    control.set_command_start(seen.start);
+                }
+                control.set_executing();
+            }
+            Err(error) => control.set_start_error(error),
+        }
+        handover.to_supervisor.ring();
+    }
+    handover.command_has_started();
+}
+
+/// The supervisor that is guarded.
+struct Guarded {
+    pid: i32,
+    /// None if it was gone before it could be opened.
+    process: Option<PidFd>,
+    since: Duration,
+    /// How many short lives there were in a row.
+    short_lives: u32,
+}
+
+impl Guarded {
+    fn by(pid: i32) -> Self {
+        // A parent that died has been replaced by another: then the pid may be anybody's.
+        let process = PidFd::open(pid).ok().filter(|_| nix::unistd::getppid().as_raw() == pid);
+        Self { pid, process, since: time::since_boot(), short_lives: 0 }
+    }
+
+    fn child(pid: i32, short_lives: u32) -> Self {
+        Self { pid, process: PidFd::open(pid).ok(), since: time::since_boot(), short_lives }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.process.as_ref().is_none_or(|process| is_readable(process.as_fd()))
+    }
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+/// Waits until something happens.
+fn wait(handover: &Handover, children: Option<&Queue>, guarded: &Guarded) -> Result<(), Errno> {
+    let mut fds = vec![PollFd::new(handover.to_keeper.as_fd(), PollFlags::POLLIN)];
+    fds.extend(children.map(|queue| PollFd::new(queue.as_fd(), PollFlags::POLLIN)));
+    fds.extend(guarded.process.as_ref().map(|process| PollFd::new(process.as_fd(), PollFlags::POLLIN)));
+    // Once the end is known the pidfd has nothing more to tell.
+    let unended = handover.control.exit().is_none();
+    fds.extend(
+        handover
+            .command
+            .as_ref()
+            .filter(|_| unended)
+            .map(|process| PollFd::new(process.as_fd(), PollFlags::POLLIN)),
+    );
+    let timeout = if guarded.process.is_none() { PollTimeout::ZERO } else { PollTimeout::NONE };
+    match poll(&mut fds, timeout) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Does what the supervisor asks for.
+fn serve(handover: &mut Handover) {
+    for stream in Stream::BOTH {
+        if handover.control.is_asked(Request::CloseSource(stream)) {
+            handover.close_source(stream);
+        }
+        if handover.control.is_asked(Request::CloseShown(stream)) {
+            handover.close_place(stream);
+        }
+    }
+    if handover.control.is_asked(Request::CloseFront) {
+        handover.front = None;
+        handover.front_process = None;
+    }
+}
+
+/// Looks at the command, and reaps what has ended.
+fn watch(handover: &mut Handover) {
+    let control = handover.control;
+    let parent = control.parent() == std::process::id().cast_signed();
+    let Some(pid) = control.command() else { return };
+    if parent {
+        if control.exit().is_none() && witness::look(control, pid, handover.command.as_ref()) == Sight::News {
+            handover.to_supervisor.ring();
+        }
+        if control.is_asked(Request::Reap) {
+            child::reap(pid);
+            handover.command = None;
+            child::reap_all_but(&[]);
+            return;
+        }
+    }
+    child::reap_all_but(&[pid]);
+}
+
+/// What came of replacing a supervisor.
+enum Replaced {
+    /// This is the new supervisor.
+    Myself,
+    /// This is still the keeper, who guards the new one.
+    By(Guarded),
+}
+
+/// Forks a new supervisor in the place of the one that died.
+fn replace(gone: &Guarded) -> Replaced {
+    let lived = time::since_boot().saturating_sub(gone.since);
+    let short_lives = if lived < SHORT_LIFE { gone.short_lives + 1 } else { 0 };
+    if short_lives > FREE_TRIES {
+        let pause = FIRST_PAUSE.saturating_mul(1 << (short_lives - FREE_TRIES).min(10));
+        std::thread::sleep(pause.min(LONGEST_PAUSE));
+    }
+    match fork() {
+        Ok(Side::Parent(pid)) => Replaced::By(Guarded::child(pid, short_lives)),
+        Ok(Side::Child) => Replaced::Myself,
+        Err(_) => {
+            // Out of processes: the spare ends still hold; try again soon.
+            std::thread::sleep(LONGEST_PAUSE);
+            Replaced::By(Guarded { pid: gone.pid, process: None, since: time::since_boot(), short_lives })
+        }
+    }
+}

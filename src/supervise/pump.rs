@@ -1,0 +1,222 @@
+//! Moving bytes: from the command's pipes through the spool into the log and to where they are shown.
+
+use std::time::{Duration, Instant};
+
+use nix::poll::PollFlags;
+use std::os::fd::AsFd;
+
+use super::control::Request;
+use super::echo::Shown;
+use super::message::Report;
+use super::rerun::Rerun;
+use super::supervisor::Supervisor;
+use crate::sys::descriptors::bytes_waiting;
+use crate::sys::ring::Taken;
+use crate::task::Stream;
+use crate::task::spec::Echo as When;
+
+/// A read that brought less than this, and
+const GATHER_BYTES: usize = 16 << 10;
+/// came this soon after the one before, is followed by a pause of the same length: so a command that writes line
+/// by line is read by the dozen, while a line after a pause is seen at once.
+const GATHER_TIME: Duration = Duration::from_millis(1);
+
+/// How often a stream is read on before it is closed: what is in the pipe, not what comes for ever.
+const LAST_READS: usize = 64;
+
+impl Supervisor {
+    /// Takes what the command has written to `stream`, logs it, shows it.
+    pub(super) fn take(&mut self, stream: Stream) {
+        let n = stream.index();
+        let Some(source) = &self.handover.sources[n] else { return };
+        let taken = self.handover.spools[n].take(source.as_fd());
+        let now = Instant::now();
+        match taken {
+            Ok(Taken::Bytes(bytes)) => {
+                self.store(stream, now);
+                if self.handover.spools[n].end() >= self.owed_until[n] {
+                    self.machine.owes(stream, false);
+                }
+                self.gather(stream, bytes, now);
+            }
+            Ok(Taken::Nothing) => self.machine.owes(stream, false),
+            // A pipe that cannot be read any more is as good as ended.
+            Ok(Taken::End) | Err(_) => self.source_ended(stream),
+        }
+    }
+
+    fn gather(&mut self, stream: Stream, bytes: usize, now: Instant) {
+        let before = self.last_take[stream.index()].replace(now);
+        if bytes < GATHER_BYTES
+            && before.is_some_and(|before| now - before < GATHER_TIME)
+            && !self.machine.is_draining()
+        {
+            std::thread::sleep(GATHER_TIME);
+            self.last_take[stream.index()] = Some(Instant::now());
+        }
+    }
+
+    /// Logs and shows what is in the spool, and makes room in it.
+    pub(super) fn store(&mut self, stream: Stream, now: Instant) {
+        let n = stream.index();
+        let logged = self.handover.journal.taken(stream);
+        self.handover.journal.store_lines(stream, self.handover.spools[n].from(logged));
+        self.show(stream);
+        let open_line = self.handover.journal.taken(stream) < self.handover.spools[n].end();
+        self.machine.output(stream, open_line, now);
+    }
+
+    /// Puts the begin of an open line into the log.
+    pub(super) fn flush_part(&mut self, stream: Stream) {
+        let n = stream.index();
+        let logged = self.handover.journal.taken(stream);
+        self.handover.journal.store_part(stream, self.handover.spools[n].from(logged));
+        self.machine.flushed(stream);
+        self.make_room(stream);
+    }
+
+    /// Shows what can be shown.
+    pub(super) fn show(&mut self, stream: Stream) {
+        if self.handover.echo == When::Always {
+            let n = stream.index();
+            let journal = &self.handover.journal;
+            let state = self.echoes[n].show(
+                &self.handover.spools[n],
+                journal.taken(stream),
+                journal.file(),
+                journal.len(),
+            );
+            self.shown(stream, state);
+        }
+        self.make_room(stream);
+    }
+
+    fn shown(&mut self, stream: Stream, state: Shown) {
+        match state {
+            Shown::All | Shown::Blocked => {}
+            Shown::ReaderGone if self.handover.echo == When::Always => {
+                self.stop_showing(stream);
+                // The command is to see what it would have seen. Unless all of the terminal is going
+                // away: then this is the first sign of that, and the task goes on.
+                self.tell(&Report::ReaderGone(stream));
+            }
+            Shown::ReaderGone | Shown::Failed => self.stop_showing(stream),
+        }
+    }
+
+    fn make_room(&mut self, stream: Stream) {
+        let n = stream.index();
+        let shown = if self.handover.echo == When::Always { self.echoes[n].lets_go() } else { u64::MAX };
+        let keep = self.handover.journal.taken(stream).min(shown);
+        // If the kernel will not set a file position there is no room to be had; what is there stays right.
+        let _ = self.handover.spools[n].rewind(keep);
+    }
+
+    /// Whether there is something for where `stream` is shown.
+    pub(super) fn wants_to_show(&self, stream: Stream) -> bool {
+        let n = stream.index();
+        match self.handover.echo {
+            When::Always => !self.echoes[n].has_shown(self.handover.spools[n].end()),
+            When::OnFailure => self.rerun.as_ref().is_some_and(|rerun| rerun.waits_for() == stream),
+            When::Never => false,
+        }
+    }
+
+    /// Where `stream` is shown can take more, or has gone.
+    pub(super) fn place_changed(&mut self, stream: Stream, events: PollFlags) {
+        if events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP) {
+            self.shown(stream, self.echoes[stream.index()].gone());
+        } else if self.rerun.is_none() {
+            self.show(stream);
+        }
+    }
+
+    /// Shows no more of `stream`, and lets go of where it was shown.
+    pub(super) fn stop_showing(&mut self, stream: Stream) {
+        if self.echoes[stream.index()].is_on() {
+            self.echoes[stream.index()].close();
+        }
+        self.handover.close_place(stream);
+        self.ask(Request::CloseShown(stream));
+        self.make_room(stream);
+    }
+
+    /// The command has closed `stream`, and so has everybody it gave it to.
+    fn source_ended(&mut self, stream: Stream) {
+        self.handover.close_source(stream);
+        self.ask(Request::CloseSource(stream));
+        self.machine.closed(stream);
+        self.flush_part(stream);
+        if self.handover.echo == When::Always {
+            self.close_when_shown(stream);
+        }
+    }
+
+    /// Once the command has closed a stream and all of it has been shown, its reader sees the end of it.
+    pub(super) fn close_when_shown(&mut self, stream: Stream) {
+        let n = stream.index();
+        if self.handover.sources[n].is_none()
+            && self.handover.places[n].is_some()
+            && self.echoes[n].has_shown(self.handover.spools[n].end())
+        {
+            self.stop_showing(stream);
+            self.tell(&Report::Closed(stream));
+        }
+    }
+
+    /// Closes the command's end of `stream`, because the reader of gco's has closed it.
+    pub(super) fn close_source(&mut self, stream: Stream) {
+        for _ in 0..LAST_READS {
+            let n = stream.index();
+            let Some(source) = &self.handover.sources[n] else { return };
+            match self.handover.spools[n].take(source.as_fd()) {
+                Ok(Taken::Bytes(_)) => self.store(stream, Instant::now()),
+                _ => break,
+            }
+        }
+        self.source_ended(stream);
+    }
+
+    /// The command has ended: what is in its pipes now is still its own.
+    pub(super) fn count_what_is_owed(&mut self) {
+        for stream in Stream::BOTH {
+            let n = stream.index();
+            let waiting = self.handover.sources[n].as_ref().map_or(0, |source| bytes_waiting(source.as_fd()));
+            self.owed_until[n] = self.handover.spools[n].end() + waiting;
+            self.machine.owes(stream, waiting > 0);
+        }
+    }
+
+    /// Whether everything that is to be shown has been. Goes on showing what is left.
+    pub(super) fn show_the_rest(&mut self) -> bool {
+        for stream in Stream::BOTH {
+            if self.handover.echo == When::Always {
+                self.close_when_shown(stream);
+            }
+        }
+        if let (Some(rerun), Some(log)) = (&mut self.rerun, self.handover.journal.file()) {
+            match rerun.go(log, &self.echoes) {
+                Ok(Shown::Blocked) => return false,
+                Ok(_) => {}
+                Err(error) => {
+                    let words = crate::failure::io_words(&error);
+                    self.final_trouble = Some(format!("the output cannot be shown: {words}"));
+                }
+            }
+            self.rerun = None;
+        }
+        let shown = |stream: Stream| {
+            self.echoes[stream.index()].has_shown(self.handover.spools[stream.index()].end())
+        };
+        self.machine.is_finished()
+            && (self.handover.echo != When::Always || Stream::BOTH.into_iter().all(shown))
+    }
+
+    /// Begins to show everything, if that is wanted and the command has failed.
+    pub(super) fn begin_rerun(&mut self) {
+        let failed = self.outcome().is_some_and(|outcome| outcome.exit_code != Some(0));
+        if self.handover.echo == When::OnFailure && failed && self.handover.journal.file().is_some() {
+            self.rerun = Some(Rerun::new());
+        }
+    }
+}

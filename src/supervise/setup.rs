@@ -1,0 +1,203 @@
+//! Making a task: claim an id, open its files, make the pipes, and put together what all its processes need.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+
+use super::control::Control;
+use super::handover::{Handover, Start, Tracking};
+use super::journal::Journal;
+use super::report::{Facts, Status, record};
+use super::spool::Spool;
+use crate::failure::io_words;
+use crate::store::lockfile::TaskLock;
+use crate::store::{StatusDir, load, replace};
+use crate::sys::child::PidFd;
+use crate::sys::descriptors::{Bell, copy_above, output_pipe, standard};
+use crate::sys::spawn::Program;
+use crate::sys::start::Inherited;
+use crate::sys::{process, time};
+use crate::task::record::field;
+use crate::task::spec::Echo;
+use crate::task::{Spec, Stream, TaskId};
+
+/// Names the task's id in the command's environment.
+pub const ID_VARIABLE: &str = "GCO_TASK_ID";
+
+/// How many ids are tried before it is given up: so many tasks of one name cannot start in one millisecond.
+const MOST_CLASHES: u32 = 100_000;
+
+/// How a task came to be tracked, or not.
+#[derive(Debug)]
+pub enum Claimed {
+    /// By this id.
+    As(TaskId),
+    /// Not, because nobody wanted it.
+    Untracked,
+    /// Not, for this reason.
+    Failed(String),
+}
+
+/// Makes everything for the task that `spec` describes. With `track` it is given an id and files in the status
+/// directory; if that cannot be done, the task goes without.
+///
+/// # Errors
+/// gco cannot run anything: out of descriptors, memory or processes; the command line holds a NUL byte.
+pub fn set_up(
+    spec: &Spec,
+    inherited: Inherited,
+    track: bool,
+    front: OwnedFd,
+    front_pid: i32,
+) -> io::Result<(Handover, Claimed)> {
+    let control = Control::new()?;
+    let mut facts = facts(spec);
+    let mut warnings = Vec::new();
+    let (tracking, claimed) = if track {
+        match claim(&mut facts) {
+            Ok(tracking) => (Some(tracking), Claimed::As(facts.id.clone())),
+            Err(why) => (None, Claimed::Failed(why)),
+        }
+    } else {
+        (None, Claimed::Untracked)
+    };
+    let journal = match &tracking {
+        Some(tracking) => Journal::create(&tracking.dir, &facts.id, control).unwrap_or_else(|error| {
+            warnings.push(format!("the log could not be created: {}", io_words(&error)));
+            Journal::missing(control)
+        }),
+        // What is to be shown in the end must be kept until then, in a file without a name.
+        None if spec.echo == Echo::OnFailure => Journal::unnamed(control)?,
+        None => Journal::absent(control),
+    };
+    let shown = spec.echo != Echo::Never && !spec.detach;
+    let mut sources = [None, None];
+    let mut ends = [None, None];
+    let mut places = [None, None];
+    for stream in Stream::BOTH {
+        let (n, fd) = (stream.index(), stream.index() + 1);
+        if inherited.was_closed(fd) && !spec.detach {
+            continue;
+        }
+        let (read, write) = output_pipe()?;
+        (sources[n], ends[n]) = (Some(read), Some(write));
+        places[n] = if shown { Some(copy_above(standard(fd))?) } else { None };
+    }
+    let start = Start {
+        program: program(spec, tracking.is_some().then_some(&facts.id))?,
+        stdin_closed: inherited.was_closed(0) && !spec.detach,
+        inherited,
+        ends,
+    };
+    let handover = Handover {
+        control,
+        to_supervisor: Bell::new()?,
+        to_keeper: Bell::new()?,
+        sources,
+        spools: [Spool::new(control, Stream::Stdout)?, Spool::new(control, Stream::Stderr)?],
+        places,
+        front: Some(front),
+        front_process: PidFd::open(front_pid).ok(),
+        journal,
+        tracking,
+        facts,
+        warnings,
+        command: None,
+        start: Some(start),
+        echo: spec.echo,
+        detach: spec.detach,
+        retention: spec.retention,
+    };
+    Ok((handover, claimed))
+}
+
+fn program(spec: &Spec, id: Option<&TaskId>) -> io::Result<Program> {
+    let mut environment = spec.environment.clone();
+    if let Some(id) = id {
+        environment.retain(|(key, _)| key != ID_VARIABLE);
+        environment.push((ID_VARIABLE.into(), OsString::from(id.as_str())));
+    }
+    Program::new(&spec.argv, &environment, spec.change_directory.as_ref().map(|path| path.as_os_str()))
+}
+
+fn facts(spec: &Spec) -> Facts {
+    let now = time::since_epoch();
+    Facts {
+        // The first id to try; claiming settles it.
+        id: TaskId::new(&spec.tool, u64::try_from(now.as_millis()).unwrap_or(u64::MAX), 0),
+        tool: spec.tool.clone(),
+        argv: spec.argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
+        cwd: spec.directory.to_string_lossy().into_owned(),
+        host: process::host_name(),
+        user: process::user_name(nix::unistd::geteuid().as_raw()),
+        boot_id: process::boot_id().unwrap_or_default(),
+        pid_namespace: process::pid_namespace(),
+        labels: spec.labels.clone(),
+        total: spec.total,
+        log_path: String::new(),
+        started_at: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+        started: time::since_boot(),
+    }
+}
+
+/// Gives the task an id and its record. The lock is taken first, so that nobody ever sees the record without it.
+fn claim(facts: &mut Facts) -> Result<Tracking, String> {
+    let dir = StatusDir::for_writing().map_err(|unusable| unusable.to_string())?;
+    let me = std::process::id().cast_signed();
+    let supervisor = (me, process::look(me).map(|seen| seen.start));
+    let cannot = |error: &io::Error| {
+        format!("cannot keep a record in '{}': {}", dir.path().display(), io_words(error))
+    };
+    let millis = facts.id.parts().map_or(0, |(_, millis, _)| millis);
+    for counter in 0..MOST_CLASHES {
+        let id = TaskId::new(&facts.tool, millis, counter);
+        let lock = match TaskLock::take(&dir, &id) {
+            Ok(lock) => lock,
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
+                    && dir.lock(&id).exists() =>
+            {
+                continue;
+            }
+            Err(error) => return Err(cannot(&error)),
+        };
+        facts.log_path = dir.log(&id).to_string_lossy().into_owned();
+        facts.id = id.clone();
+        let status = Status { supervisor, now: facts.started_at, ..Status::default() };
+        match replace::claim(&dir, &id, &record(facts, &status)) {
+            Ok(true) => return Ok(Tracking { dir, lock }),
+            Ok(false) => lock.remove(&dir, &id),
+            Err(error) => {
+                lock.remove(&dir, &id);
+                return Err(cannot(&error));
+            }
+        }
+    }
+    Err(format!("cannot find a free id for '{}'", facts.tool))
+}
+
+/// Takes up what a supervisor that died had got to: which bytes were taken, which are in the log.
+///
+/// # Errors
+/// What the kernel or the disk says. As much as could be taken up has been.
+pub fn recover(handover: &mut Handover) -> io::Result<()> {
+    for spool in &mut handover.spools {
+        spool.recover()?;
+    }
+    let place = handover.tracking.as_ref().map(|tracking| (&tracking.dir, &handover.facts.id));
+    handover.journal.recover(place)
+}
+
+/// The warnings that the supervisor that died had written down.
+pub fn recall_warnings(handover: &mut Handover) {
+    if let Some(tracking) = &handover.tracking
+        && let Ok(record) = load::read_record(&tracking.dir, &handover.facts.id)
+    {
+        for warning in record.texts(field::WARNINGS) {
+            if !handover.warnings.iter().any(|known| known == warning) {
+                handover.warnings.push(warning.to_owned());
+            }
+        }
+    }
+}
