@@ -2,3 +2,6 @@
 //!
 //! Pure: a record, a width and the time go in, text comes out. Nothing here touches a file, the environment
 //! or the clock.
+
+pub mod lines;
+pub mod log;
