@@ -5,6 +5,8 @@
 //! A task that is removed meanwhile ends it too, but not one whose supervisor still holds its lock and
 //! so will put its files back.
 
+mod out;
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -17,11 +19,12 @@ use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nix::fcntl::OFlag;
 
+use self::out::Out;
 use crate::failure::{Failure, io_words};
 use crate::log::follow::{Follow, Step, Successor};
-use crate::log::join::{Choice, Joiner, Shown};
+use crate::log::join::{Choice, Joiner};
 use crate::log::last::{Wanted, last};
-use crate::log::replay::{Entry, Replay};
+use crate::log::replay::Replay;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
 use crate::store::{StatusDir, load, lockfile, open};
@@ -92,9 +95,6 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A lock file is told to be closed a moment before its lock is dropped.
 const LOCK_DELAY: Duration = Duration::from_millis(20);
 
-/// How much output is gathered before it is written.
-const GATHERED: usize = 64 * 1024;
-
 /// Does it, and gives the exit code: 0 also if a followed task was removed or lost its supervisor.
 ///
 /// # Errors
@@ -102,11 +102,10 @@ const GATHERED: usize = 64 * 1024;
 pub fn run(args: &Args) -> Result<i32> {
     let found = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
     let id = resolve(found.as_ref(), args.task.as_deref())?;
-    // Without a directory nothing is resolved.
-    let Some(dir) = found else { return Ok(1) };
+    let Some(dir) = found else { return Err(Failure::failed(format!("there is no task '{id}'")).into()) };
     let here = Here::ask();
     let subject = Subject { dir: &dir, id: &id, here: &here };
-    let out = Out::new(args, &id);
+    let out = Out::new(&id, printer(args));
     if args.follow { follow(&subject, args, out) } else { show_once(&subject, args, out) }
 }
 
@@ -341,52 +340,13 @@ fn is_same(one: &File, other: &File) -> io::Result<bool> {
     Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
-/// Where lines go: stdout, in the form that was asked for.
-struct Out<'a> {
-    id: &'a TaskId,
-    printer: Printer,
-    gathered: Vec<u8>,
-}
-
-impl<'a> Out<'a> {
-    fn new(args: &Args, id: &'a TaskId) -> Self {
-        let form = match (args.json, args.follow) {
-            (true, false) => Form::Object,
-            (true, true) => Form::Objects,
-            (false, _) => Form::Text(surface(args)),
-        };
-        Self { id, printer: Printer::new(form, choice(args), LONGEST_LINE), gathered: Vec::new() }
-    }
-
-    fn begin(&mut self, state: Option<State>) {
-        self.printer.begin(self.id, state, &mut self.gathered);
-    }
-
-    fn line(&mut self, line: Shown) -> io::Result<()> {
-        self.printer.line(line, &mut self.gathered);
-        self.flush_if_much()
-    }
-
-    fn entry(&mut self, entry: &Entry<'_>) -> io::Result<()> {
-        self.printer.entry(entry, &mut self.gathered);
-        self.flush_if_much()
-    }
-
-    fn end(mut self, state: Option<State>) -> io::Result<()> {
-        self.printer.end(self.id, state, &mut self.gathered);
-        self.flush()
-    }
-
-    fn flush_if_much(&mut self) -> io::Result<()> {
-        if self.gathered.len() >= GATHERED { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(&self.gathered)?;
-        self.gathered.clear();
-        stdout.flush()
-    }
+fn printer(args: &Args) -> Printer {
+    let form = match (args.json, args.follow) {
+        (true, false) => Form::Object,
+        (true, true) => Form::Objects,
+        (false, _) => Form::Text(surface(args)),
+    };
+    Printer::new(form, choice(args), LONGEST_LINE)
 }
 
 /// What stdout is, as far as lines are concerned.
