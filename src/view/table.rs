@@ -126,7 +126,9 @@ impl Table {
                 widths[spare] = 0;
             }
         }
-        widths[MESSAGE] = widths[MESSAGE].min(left(&widths));
+        let room = left(&widths);
+        widths[MESSAGE] =
+            if room < MESSAGE_ROOM / 2 && room < wanted { 0 } else { widths[MESSAGE].min(room) };
         widths
     }
 
