@@ -1,5 +1,15 @@
 //! The log: what the command wrote, tagged and byte for byte.
 //!
-//! [`format`](mod@format) is the form itself, shared by the writing and the reading side.
+//! [`format`](mod@format) is the form itself, shared by the writing and the reading side. Readers take a
+//! [`ReadAt`]: [`replay`] goes through entries one by one, [`join`] puts parts together, [`last`] finds the last
+//! lines, [`follow`] goes on where a log grows. None of them needs memory or time in proportion to the log.
 
+pub mod follow;
 pub mod format;
+pub mod join;
+pub mod last;
+pub mod replay;
+pub mod source;
+pub mod splitter;
+
+pub use source::ReadAt;

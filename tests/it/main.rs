@@ -1,13 +1,15 @@
-//! The real binary, driven from outside.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that panics has failed, which is what it is for"
-)]
+//! The tests that drive the real `gco`, each in a home of its own. `harness` says how.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod harness;
 mod hostile;
+mod house;
 mod list;
 mod names;
+mod oracle;
+mod output;
 mod prune;
+mod pty;
 mod records;
+mod selftest;
 mod status;
