@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`cli`] | the command line as a whole |
 //! | [`commands`] | one file a command: its arguments, what it does |
-//! | `supervise` | running a task: front-end, supervisor, keeper, spool |
+//! | [`supervise`] | running a task: front-end, supervisor, keeper, spool |
 //! | [`store`] | the status directory: claim, load, scan, prune, replace |
 //! | [`view`] | what people see: table, panel, JSON, relative times. Pure |
 //! | [`log`] | the log's form, its writer and its readers |
@@ -28,6 +28,7 @@ pub mod commands;
 pub mod failure;
 pub mod log;
 pub mod store;
+pub mod supervise;
 pub mod sys;
 pub mod task;
 pub mod view;

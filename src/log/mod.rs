@@ -10,5 +10,6 @@ pub mod join;
 pub mod last;
 pub mod replay;
 pub mod source;
+pub mod splitter;
 
 pub use source::ReadAt;

@@ -8,8 +8,12 @@ pub mod dir;
 pub mod liveness;
 pub mod load;
 pub mod lockfile;
+pub mod name;
 pub mod open;
+pub mod prune;
 pub mod replace;
+pub mod retention;
+pub mod scan;
 
 pub use dir::StatusDir;
 pub use load::{Task, load};

@@ -3,7 +3,17 @@
 //! Each file wraps one thing the kernel offers in a type that cannot be held wrongly. Nothing here knows what
 //! a task is; what the kernel's answers mean is decided elsewhere.
 
+pub mod child;
+pub mod descriptors;
+pub mod fork;
 pub mod lock;
 pub mod process;
+pub mod ring;
+pub mod shared;
+pub mod signals;
+pub mod spawn;
 pub mod start;
+pub mod terminal;
+pub mod time;
 pub mod watch;
+pub mod window;

@@ -69,8 +69,9 @@ fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// Characters that change the order or the direction of the text around them, or show nothing at all.
-fn deceives(c: char) -> bool {
+/// Whether `c` changes the order or the direction of the text around it, or shows nothing at all.
+#[must_use]
+pub fn deceives(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 

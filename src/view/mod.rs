@@ -1,7 +1,120 @@
 //! What people and scripts see: tables, panels, JSON, relative times.
 //!
 //! Pure: a record, a width and the time go in, text comes out. Nothing here touches a file, the environment
-//! or the clock.
+//! or the clock. No text from a record reaches the screen but through [`words::one_line`] or [`words::quote`], so that
+//! it can neither move the cursor nor break a row.
 
+pub mod json;
 pub mod lines;
 pub mod log;
+pub mod paint;
+pub mod panel;
+pub mod table;
+pub mod words;
+
+use std::time::Duration;
+
+use crate::task::record::field;
+use crate::task::{Record, State, TaskId};
+
+/// A task as it is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// Its id, from the file's name.
+    pub id: &'a TaskId,
+    /// The record as on disk.
+    pub record: &'a Record,
+    /// The effective state.
+    pub state: State,
+    /// Whether the command itself still runs; `None` if that cannot be known.
+    pub is_alive: Option<bool>,
+}
+
+/// How what is shown is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// The columns there are; `None` for as many as it takes.
+    pub width: Option<usize>,
+    /// Whether colours may be used.
+    pub colour: bool,
+    /// The time, in seconds since 1970.
+    pub now: i64,
+}
+
+impl Shown<'_> {
+    /// How long the task has been under way, or was. For one that still runs it is counted up to `now`, whatever
+    /// the record says.
+    #[must_use]
+    pub fn elapsed(&self, now: i64) -> Option<Duration> {
+        let record = self.record;
+        let since_start = |end: i64| {
+            let started = record.time(field::STARTED_AT)?;
+            Some(Duration::from_secs(u64::try_from(end.saturating_sub(started)).unwrap_or(0)))
+        };
+        let recorded = || record.count(field::ELAPSED_SECONDS).map(Duration::from_secs);
+        let runs = self.state.is_live() || (self.state == State::Orphaned && self.is_alive == Some(true));
+        if runs {
+            return since_start(now).or_else(recorded);
+        }
+        record
+            .count(field::DURATION_MS)
+            .map(Duration::from_millis)
+            .or_else(recorded)
+            .or_else(|| since_start(record.time(field::FINISHED_AT)?))
+    }
+
+    /// How many units of work are done: `3/12`, or `3` if the total is not known. `None` if there are no units.
+    #[must_use]
+    pub fn progress(&self) -> Option<String> {
+        let done = self.record.count(field::STACKS_COMPLETED);
+        match (done, self.record.count(field::STACKS_TOTAL)) {
+            (done, Some(total)) if total > 0 => Some(format!("{}/{total}", done.unwrap_or(0))),
+            (Some(done), _) if done > 0 => Some(done.to_string()),
+            _ => None,
+        }
+    }
+
+    /// A field that is text, on one line and fit for a screen; `None` if there is nothing in it to see.
+    #[must_use]
+    pub fn line(&self, name: &str) -> Option<String> {
+        self.record.text(name).map(words::one_line).filter(|text| !text.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_running_task_is_timed_by_the_clock() -> Result<(), Box<dyn std::error::Error>> {
+        let id = TaskId::parse("a-1")?;
+        let record = Record::from_bytes(
+            br#"{"started_at":"2026-11-21T10:00:00Z","elapsed_seconds":5,"updated_at":"2026-11-21T10:00:05Z"}"#,
+        )?;
+        let now = 1_795_255_200 + 90;
+        let elapsed = |state, is_alive| Shown { id: &id, record: &record, state, is_alive }.elapsed(now);
+        assert_eq!(elapsed(State::Running, Some(true)), Some(Duration::from_secs(90)));
+        assert_eq!(elapsed(State::Orphaned, Some(true)), Some(Duration::from_secs(90)));
+        assert_eq!(elapsed(State::Orphaned, Some(false)), Some(Duration::from_secs(5)));
+        assert_eq!(elapsed(State::Failed, Some(false)), Some(Duration::from_secs(5)));
+        Ok(())
+    }
+
+    #[test]
+    fn progress_is_shown_where_there_is_any() -> Result<(), Box<dyn std::error::Error>> {
+        let id = TaskId::parse("a-1")?;
+        for (text, shown) in [
+            (r#"{"stacks_completed":3,"stacks_total":12}"#, Some("3/12")),
+            (r#"{"stacks_completed":3}"#, Some("3")),
+            (r#"{"stacks_completed":0}"#, None),
+            (r#"{"stacks_total":12}"#, Some("0/12")),
+            (r#"{"stacks_completed":-3,"stacks_total":"x"}"#, None),
+            ("{}", None),
+        ] {
+            let record = Record::from_bytes(text.as_bytes())?;
+            let task = Shown { id: &id, record: &record, state: State::Running, is_alive: None };
+            assert_eq!(task.progress().as_deref(), shown, "{text}");
+        }
+        Ok(())
+    }
+}

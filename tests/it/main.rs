@@ -3,10 +3,16 @@
 
 mod fake;
 mod harness;
+mod hostile;
 mod house;
+mod list;
+mod names;
 mod oracle;
 mod output;
+mod prune;
 mod pty;
+mod records;
 mod selftest;
+mod status;
 mod tail;
 mod tail_follow;

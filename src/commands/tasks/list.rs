@@ -1,15 +1,222 @@
 //! `gco tasks list`: lists tasks, newest first.
 
-use anyhow::Result;
+use std::io::{self, BufWriter, Write};
+use std::time::Duration;
 
-/// Arguments of `gco tasks list`
+use anyhow::Result;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
+
+use crate::failure::{Failure, io_words};
+use crate::store::liveness::Here;
+use crate::store::load::LoadError;
+use crate::store::scan::{self, Listed, NewestFirst};
+use crate::store::{StatusDir, Task, load};
+use crate::sys::{time, window};
+use crate::task::record::field;
+use crate::task::{State, id, span};
+use crate::view::json::Listing;
+use crate::view::table::Table;
+use crate::view::{Shown, Style};
+
+/// List tasks, newest first
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Show at most N tasks, 0 for all
+    #[arg(short = 'n', long = "limit", value_name = "N", default_value = "20", value_parser = number, allow_negative_numbers = true)]
+    limit: usize,
+
+    /// Only tasks in this state; may be repeated, or several given with commas between them
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state())]
+    state: Vec<State>,
+
+    /// Only tasks of this name
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    name: Option<String>,
+
+    /// Only tasks with this label; with several, those that have them all
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+
+    /// Only tasks started within this time: 90s, 30m, 2h, 1d
+    #[arg(long, value_name = "DURATION", value_parser = span::parse, allow_hyphen_values = true)]
+    since: Option<Duration>,
+
+    /// Print JSON: {"tasks": [...]}
+    #[arg(long)]
+    json: bool,
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "it takes a number of tasks, 0 for all".to_owned())
+}
+
+fn state() -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(State::ALL.map(State::as_str))
+        .try_map(|word| State::parse(&word).ok_or("there is no such state"))
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("a label is written KEY=VALUE".to_owned()),
+    }
+}
 
 /// Does it, and gives the exit code.
 ///
 /// # Errors
 /// What failed.
-pub fn run(_args: &Args) -> Result<i32> {
+pub fn run(args: &Args) -> Result<i32> {
+    let dir = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
+    let tasks = match &dir {
+        Some(dir) => NewestFirst::from(scan::records(dir).map_err(|error| {
+            let path = dir.path().display();
+            Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
+        })?),
+        None => NewestFirst::from(Vec::new()),
+    };
+    let style =
+        Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now: time::now() };
+    let out = BufWriter::new(io::stdout().lock());
+    let mut rows =
+        if args.json { Rows::Json(Listing::begin(out)?) } else { Rows::Table(out, Table::new(style)) };
+    let any = tasks.left() > 0;
+    let rest = match &dir {
+        Some(dir) => fill(&mut rows, dir, tasks, args, style.now)?,
+        None => 0,
+    };
+    let shown = rows.end()?;
+    if !args.json && window::is_watched() {
+        remark(any, shown, rest)?;
+    }
     Ok(0)
+}
+
+/// What the rows go to.
+enum Rows<W: Write> {
+    Json(Listing<W>),
+    Table(W, Table),
+}
+
+impl<W: Write> Rows<W> {
+    fn end(self) -> io::Result<bool> {
+        match self {
+            Rows::Json(listing) => listing.end().map(|()| true),
+            Rows::Table(mut out, table) => {
+                for line in table.lines() {
+                    writeln!(out, "{line}")?;
+                }
+                out.flush()?;
+                Ok(!table.is_empty())
+            }
+        }
+    }
+}
+
+/// Adds the tasks that are asked for, and gives the number of those that were not looked at any more.
+fn fill<W: Write>(
+    rows: &mut Rows<W>,
+    dir: &StatusDir,
+    mut tasks: NewestFirst,
+    args: &Args,
+    now: i64,
+) -> io::Result<usize> {
+    let here = Here::ask();
+    let filter = Filter::new(args, now);
+    let mut count = 0;
+    while args.limit == 0 || count < args.limit {
+        let Some(listed) = tasks.next() else { break };
+        let seconds = i64::try_from(listed.millis / 1000).unwrap_or(i64::MAX);
+        if filter.is_past(seconds) {
+            return Ok(0);
+        }
+        if !filter.may_be(&listed) {
+            continue;
+        }
+        match load(dir, &listed.id, &here) {
+            Ok(task) => {
+                let Task { id, record, state, is_alive } = &task;
+                if !filter.is_met_by(&task) {
+                    continue;
+                }
+                let shown = Shown { id, record, state: *state, is_alive: *is_alive };
+                match rows {
+                    Rows::Json(listing) => listing.add(&shown)?,
+                    Rows::Table(_, table) => table.add(&shown),
+                }
+            }
+            // Pruned since its name was read.
+            Err(LoadError::Missing) => continue,
+            Err(_) if !filter.takes_unreadable(&listed) => continue,
+            Err(error) => match rows {
+                Rows::Json(listing) => listing.add_unreadable(&listed.id, &error.to_string()),
+                Rows::Table(_, table) => table.add_unreadable(&listed.id, seconds, &error.to_string()),
+            },
+        }
+        count += 1;
+    }
+    Ok(tasks.left())
+}
+
+/// Which tasks are asked for.
+struct Filter<'a> {
+    states: &'a [State],
+    labels: &'a [(String, String)],
+    /// As it stands in ids and records.
+    name: Option<String>,
+    /// In seconds since 1970.
+    since: Option<i64>,
+}
+
+impl<'a> Filter<'a> {
+    fn new(args: &'a Args, now: i64) -> Self {
+        Self {
+            states: &args.state,
+            labels: &args.labels,
+            name: args.name.as_deref().map(|name| id::tool_name(name.as_bytes())),
+            since: args.since.map(|span| now.saturating_sub_unsigned(span.as_secs())),
+        }
+    }
+
+    /// Whether a task listed at this time, and all after it, began too long ago. None began later than it is listed.
+    fn is_past(&self, seconds: i64) -> bool {
+        self.since.is_some_and(|since| seconds < since)
+    }
+
+    /// Whether the id leaves it open that the task is asked for.
+    fn may_be(&self, listed: &Listed) -> bool {
+        match (&self.name, listed.tool()) {
+            (Some(name), Some(tool)) => name == tool,
+            _ => true,
+        }
+    }
+
+    fn is_met_by(&self, task: &Task) -> bool {
+        let record = &task.record;
+        let says_tool =
+            |name: &str| record.text(field::TOOL).is_some_and(|tool| id::tool_name(tool.as_bytes()) == name);
+        let has = |key: &str, value: &str| record.labels().any(|label| label == (key, value));
+        let by_id = Listed::from_id(&task.id);
+        (self.states.is_empty() || self.states.contains(&task.state))
+            && self.labels.iter().all(|(key, value)| has(key, value))
+            // What the id says has been looked at.
+            && (by_id.is_some() || self.name.as_deref().is_none_or(says_tool))
+            && (by_id.is_some() || self.since.is_none_or(|since| record.time(field::STARTED_AT).is_none_or(|at| at >= since)))
+    }
+
+    /// Whether a record that cannot be read is listed: unless something is asked for that only it could tell.
+    fn takes_unreadable(&self, listed: &Listed) -> bool {
+        self.states.is_empty() && self.labels.is_empty() && (self.name.is_none() || listed.tool().is_some())
+    }
+}
+
+/// Says beside the table what it does not.
+fn remark(any: bool, shown: bool, rest: usize) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    match (any, shown, rest) {
+        (false, _, _) => writeln!(err, "no tasks yet; start one with 'gco run -- COMMAND'"),
+        (true, false, _) => writeln!(err, "no task is like that"),
+        (true, true, 0) => Ok(()),
+        (true, true, rest) => writeln!(err, "{rest} older not shown; -n 0 shows all"),
+    }
 }

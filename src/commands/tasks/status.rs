@@ -1,15 +1,67 @@
 //! `gco tasks status`: everything about one task.
 
+use std::fs;
+use std::io::{self, BufWriter, Write};
+
 use anyhow::Result;
 
-/// Arguments of `gco tasks status`
+use crate::failure::{Failure, io_words};
+use crate::store::liveness::Here;
+use crate::store::load::LoadError;
+use crate::store::{StatusDir, load, name};
+use crate::sys::{time, window};
+use crate::task::TaskId;
+use crate::view::panel::{self, Around};
+use crate::view::{Shown, Style, json};
+
+/// Show everything about one task
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// An id, the beginning of one, or a name, whose newest task is meant [default: the newest task]
+    #[arg(value_name = "TASK")]
+    task: Option<String>,
+
+    /// Print the record as JSON
+    #[arg(long)]
+    json: bool,
+}
 
 /// Does it, and gives the exit code.
 ///
 /// # Errors
 /// What failed.
-pub fn run(_args: &Args) -> Result<i32> {
+pub fn run(args: &Args) -> Result<i32> {
+    let dir = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
+    let id = name::resolve(dir.as_ref(), args.task.as_deref())?;
+    let Some(dir) = dir else {
+        return Err(name::unknown(&id).into());
+    };
+    let task = load(&dir, &id, &Here::ask()).map_err(|error| match error {
+        LoadError::Missing => name::unknown(&id),
+        error => Failure::failed(format!("cannot read the record of '{id}': {error}")),
+    })?;
+    let shown = Shown { id: &task.id, record: &task.record, state: task.state, is_alive: task.is_alive };
+    let mut out = BufWriter::new(io::stdout().lock());
+    if args.json {
+        out.write_all(json::pretty(&json::record(&shown)).as_bytes())?;
+    } else {
+        let style =
+            Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now: time::now() };
+        for line in panel::lines(&shown, &around(&dir, &id), style) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    out.flush()?;
     Ok(0)
+}
+
+fn around(dir: &StatusDir, id: &TaskId) -> Around {
+    let path = dir.log(id);
+    let log = match fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_file() => Ok(meta.len()),
+        Ok(_) => Err("not a regular file".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err("there is none".to_owned()),
+        Err(error) => Err(io_words(&error)),
+    };
+    Around { log_path: path.to_string_lossy().into_owned(), log }
 }

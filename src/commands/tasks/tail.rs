@@ -27,7 +27,7 @@ use crate::log::last::{Wanted, last};
 use crate::log::replay::Replay;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
-use crate::store::{StatusDir, load, lockfile, open};
+use crate::store::{StatusDir, load, lockfile, name, open};
 use crate::sys::lock::Probe;
 use crate::sys::watch::{BLIND, Watch};
 use crate::task::{State, Stream, TaskId};
@@ -101,20 +101,12 @@ const LOCK_DELAY: Duration = Duration::from_millis(20);
 /// No such task, a log that cannot be read, or a stdout that cannot be written to.
 pub fn run(args: &Args) -> Result<i32> {
     let found = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
-    let id = resolve(found.as_ref(), args.task.as_deref())?;
-    let Some(dir) = found else { return Err(Failure::failed(format!("there is no task '{id}'")).into()) };
+    let id = name::resolve(found.as_ref(), args.task.as_deref())?;
+    let Some(dir) = found else { return Err(name::unknown(&id).into()) };
     let here = Here::ask();
     let subject = Subject { dir: &dir, id: &id, here: &here };
     let out = Out::new(&id, printer(args));
     if args.follow { follow(&subject, args, out) } else { show_once(&subject, args, out) }
-}
-
-/// The task that `word` names.
-fn resolve(dir: Option<&StatusDir>, word: Option<&str>) -> Result<TaskId, Failure> {
-    let word = word.ok_or_else(|| Failure::usage("name a task"))?;
-    let id = TaskId::parse(word).map_err(|error| Failure::usage(error.to_string()))?;
-    let is_there = dir.is_some_and(|dir| dir.record(&id).symlink_metadata().is_ok());
-    if is_there { Ok(id) } else { Err(Failure::failed(format!("there is no task '{id}'"))) }
 }
 
 /// Shows what there is.

@@ -1,0 +1,222 @@
+//! Removing tasks, and what was left lying about: the thin doing behind [`retention`](super::retention).
+//!
+//! What is about to be removed is looked at again just before, and left alone if it has changed. Any number
+//! of prunes may run at once, beside running tasks: a file that is gone already is no error, and counts
+//! for whoever removed it.
+//!
+//! The record goes first, then the log, then the lock file. A crash in between leaves a log without a
+//! record, which every prune clears away; the other order would leave a record that says a task
+//! succeeded, and no log of it.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::liveness::Here;
+use super::load::{LoadError, Task, load};
+use super::retention::{Candidate, Standing};
+use super::scan::{self, Contents, NewestFirst};
+use super::{StatusDir, lockfile};
+use crate::sys::lock::Probe;
+use crate::sys::process;
+use crate::task::record::field;
+use crate::task::{Record, State, TaskId};
+
+/// How long something that belongs to no task must have been left alone to be taken for a leftover. A task is
+/// without its record or its lock for moments only.
+const LEFT_ALONE: Duration = Duration::from_secs(60);
+
+/// A task that was found, and what the decision needs of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its id.
+    pub id: TaskId,
+    /// What the decision needs.
+    pub candidate: Candidate,
+}
+
+/// Looks at every task, newest first. This opens every record.
+#[must_use]
+pub fn survey(dir: &StatusDir, contents: &Contents, here: &Here) -> Vec<Found> {
+    let tasks = NewestFirst::from(contents.records.clone());
+    tasks
+        .filter_map(|task| {
+            let loaded = load(dir, &task.id, here);
+            let began = i64::try_from(task.millis / 1000).unwrap_or(i64::MAX);
+            let (standing, ended) = match loaded {
+                Err(LoadError::Missing) => return None,
+                Err(error) => (Standing::Unreadable(error.to_string()), began),
+                Ok(task) => (standing(dir, &task), ended(&task.record).unwrap_or(began)),
+            };
+            let size = size_of(&dir.record(&task.id)) + size_of(&dir.log(&task.id));
+            Some(Found { candidate: Candidate { standing, ended, size }, id: task.id })
+        })
+        .collect()
+}
+
+/// Removes task `id`, if it is over. Gives the bytes that were freed: the lengths of record and log. `None` if there was
+/// nothing to remove any more, or no reason to.
+///
+/// # Errors
+/// What the system says. The record may be gone then and the log still be there.
+pub fn remove(dir: &StatusDir, id: &TaskId, here: &Here) -> io::Result<Option<u64>> {
+    let is_over = load(dir, id, here).is_ok_and(|task| matches!(standing(dir, &task), Standing::Over(_)));
+    if !is_over {
+        return Ok(None);
+    }
+    let Some(mut freed) = unlink(&dir.record(id))? else {
+        return Ok(None);
+    };
+    freed += unlink(&dir.log(id))?.unwrap_or(0);
+    unlink(&dir.lock(id))?;
+    Ok(Some(freed))
+}
+
+/// Something that belongs to no task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The task it belonged to, if it is a log or a lock.
+    owner: Option<TaskId>,
+    is_log: bool,
+}
+
+impl Leftover {
+    /// The file's name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+/// Finds the logs without a record, the temporary files and the lock files that nobody needs any more.
+#[must_use]
+pub fn leftovers(dir: &StatusDir, contents: &Contents, here: &Here) -> Vec<Leftover> {
+    let logs = contents.stray_logs.iter().map(|id| (dir.log(id), Some(id), true));
+    let locks = contents.locks.iter().map(|id| (dir.lock(id), Some(id), false));
+    let temporaries = contents.temporaries.iter().map(|name| (dir.path().join(name), None, false));
+    logs.chain(temporaries)
+        .chain(locks)
+        .map(|(path, owner, is_log)| Leftover { path, size: 0, owner: owner.cloned(), is_log })
+        .filter_map(|leftover| {
+            let meta = still_left(dir, &leftover, here)?;
+            Some(Leftover { size: meta.len(), ..leftover })
+        })
+        .collect()
+}
+
+/// Removes a leftover, if it still is one. Gives the bytes that were freed, `None` if it was left alone.
+///
+/// # Errors
+/// What the system says.
+pub fn clear(dir: &StatusDir, leftover: &Leftover, here: &Here) -> io::Result<Option<u64>> {
+    if still_left(dir, leftover, here).is_none() {
+        return Ok(None);
+    }
+    unlink(&leftover.path)
+}
+
+/// Removes the oldest of the tasks that are over until `keep` of them are left, and gives their number. 0 keeps all.
+/// For the supervisor: quiet, as far as it goes, and with at most `keep` records nothing is opened.
+///
+/// # Errors
+/// What reading the directory said. What cannot be removed is left.
+pub fn retain(dir: &StatusDir, keep: usize) -> io::Result<usize> {
+    if keep == 0 {
+        return Ok(0);
+    }
+    let listed = scan::records(dir)?;
+    if listed.len() <= keep {
+        return Ok(0);
+    }
+    let here = Here::ask();
+    let mut over = 0;
+    let mut removed = 0;
+    for task in NewestFirst::from(listed) {
+        if over < keep {
+            let loaded = load(dir, &task.id, &here);
+            let is_over = loaded.is_ok_and(|task| matches!(standing(dir, &task), Standing::Over(_)));
+            over += usize::from(is_over);
+        } else if matches!(remove(dir, &task.id, &here), Ok(Some(_))) {
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// Whether `task` may be removed.
+fn standing(dir: &StatusDir, task: &Task) -> Standing {
+    let claims_to_run =
+        task.state.is_live() || (task.state == State::Orphaned && task.is_alive != Some(false));
+    // A record may be final while the supervisor still takes down what left-behind processes write.
+    let supervised =
+        || lockfile::probe(dir, &task.id) == Some(Probe::Held) || is_supervisor_alive(&task.record);
+    if claims_to_run || supervised() { Standing::UnderWay } else { Standing::Over(task.state) }
+}
+
+/// Whether the supervisor that the record names runs, for when its lock file has been removed.
+fn is_supervisor_alive(record: &Record) -> bool {
+    let (Some(pid), Some(start)) = (record.pid(field::SUPERVISOR_PID), record.count(field::SUPERVISOR_START))
+    else {
+        return false;
+    };
+    process::look(pid).is_some_and(|seen| seen.start == start && !seen.zombie)
+        && process::boot_id().is_ok_and(|boot| record.text(field::BOOT_ID).is_none_or(|named| named == boot))
+}
+
+/// When a task ended, or was last heard of.
+fn ended(record: &Record) -> Option<i64> {
+    [field::FINISHED_AT, field::UPDATED_AT, field::STARTED_AT].into_iter().find_map(|name| record.time(name))
+}
+
+/// What is at the leftover's path, if it is a leftover: a file of gco's own kind that has been left alone, with
+/// no task that could need it.
+fn still_left(dir: &StatusDir, leftover: &Leftover, here: &Here) -> Option<Metadata> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::symlink_metadata(&leftover.path).ok()?;
+    let is_ours = meta.is_file() && meta.nlink() == 1 && dir.trusts(meta.uid());
+    // A time in the future says nothing about how long ago it was.
+    let age = SystemTime::now().duration_since(meta.modified().ok()?).unwrap_or_default();
+    if !is_ours || age < LEFT_ALONE {
+        return None;
+    }
+    let is_unused = match &leftover.owner {
+        None => true,
+        Some(id) if leftover.is_log => {
+            lockfile::probe(dir, id) != Some(Probe::Held) && is_absent(&dir.record(id))
+        }
+        // The free lock of an orphan is what tells that it is one.
+        Some(id) => {
+            lockfile::probe(dir, id) == Some(Probe::Free)
+                && match load(dir, id, here) {
+                    Err(LoadError::Missing) => true,
+                    Ok(task) => !task.state.is_live() && task.state != State::Orphaned,
+                    Err(_) => false,
+                }
+        }
+    };
+    is_unused.then_some(meta)
+}
+
+fn is_absent(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// The length of the file at `path`; 0 for what is no file.
+fn size_of(path: &Path) -> u64 {
+    fs::symlink_metadata(path).ok().filter(Metadata::is_file).map_or(0, |meta| meta.len())
+}
+
+/// Removes a name, never what a link of that name leads to. `None` if there was none.
+fn unlink(path: &Path) -> io::Result<Option<u64>> {
+    let size = size_of(path);
+    match fs::remove_file(path) {
+        Ok(()) => Ok(Some(size)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

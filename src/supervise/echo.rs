@@ -1,0 +1,247 @@
+//! Showing the command's output where gco's caller wanted it.
+//!
+//! The supervisor writes to the very descriptors that the front-end was given, without a relay. A pipe's reader
+//! that is slow slows the command, as it would without gco; a terminal that is stopped does not:
+//! what it has not shown yet is caught up from the log. Nothing here ever waits.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, send};
+
+use super::control::Control;
+use super::spool::Spool;
+use crate::log::format::Tag;
+use crate::log::replay::Replay;
+use crate::sys::descriptors::{Kind, kind, reopen_without_waiting};
+use crate::task::Stream;
+
+/// The most that a pipe is sure to take without waiting once it says that it is writable: `PIPE_BUF`.
+const SURE: usize = 4096;
+
+/// How much is read from the log at once to catch up.
+const CATCH_UP: usize = 128 << 10;
+
+/// What came of an attempt to show something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Everything there is has been shown.
+    All,
+    /// It cannot take more now.
+    Blocked,
+    /// Its reader has closed it.
+    ReaderGone,
+    /// It cannot be written to for another reason.
+    Failed,
+}
+
+/// Where one stream is shown.
+#[derive(Debug)]
+pub struct Echo {
+    control: Control,
+    stream: Stream,
+    target: Option<Target>,
+    shown: u64,
+    /// A point at which all was shown: (stream offset, log offset). What was missed since is in the log behind it.
+    mark: (u64, u64),
+    lagging: Option<Lag>,
+}
+
+#[derive(Debug)]
+struct Target {
+    file: File,
+    kind: Kind,
+    /// It is the caller's own description: it may wait, so only as much as is sure is written.
+    cautious: bool,
+}
+
+/// Catching up from the log.
+#[derive(Debug)]
+struct Lag {
+    replay: Replay,
+    /// How far in the stream it has been read.
+    stream_offset: u64,
+    /// Payload that has been read and not been shown.
+    ready: Vec<u8>,
+}
+
+impl Echo {
+    /// Shows nothing.
+    #[must_use]
+    pub fn none(control: Control, stream: Stream) -> Self {
+        Self { control, stream, target: None, shown: 0, mark: (0, 0), lagging: None }
+    }
+
+    /// Shows `stream` on `fd`, from where it has been shown to.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn on(control: Control, stream: Stream, fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let kind = kind(fd);
+        let again = match kind {
+            Kind::Pipe | Kind::Terminal => reopen_without_waiting(fd).ok(),
+            Kind::Socket | Kind::File => None,
+        };
+        let cautious = again.is_none();
+        let file: OwnedFd = match again {
+            Some(again) => again,
+            None => fd.try_clone_to_owned()?,
+        };
+        let shown = control.shown(stream);
+        let target = Some(Target { file: File::from(file), kind, cautious });
+        Ok(Self { control, stream, target, shown, mark: (shown, 0), lagging: None })
+    }
+
+    /// Whether there is a place to show things.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.target.is_some()
+    }
+
+    /// The descriptor to poll, if its readers can go away or it can block.
+    #[must_use]
+    pub fn pollable(&self) -> Option<BorrowedFd<'_>> {
+        self.target.as_ref().filter(|target| target.kind != Kind::File).map(|target| target.file.as_fd())
+    }
+
+    /// Up to which stream offset the spool may be let go.
+    #[must_use]
+    pub fn lets_go(&self) -> u64 {
+        if self.target.is_none() || self.lagging.is_some() { u64::MAX } else { self.shown }
+    }
+
+    /// Whether everything up to `end` has been shown.
+    #[must_use]
+    pub fn has_shown(&self, end: u64) -> bool {
+        self.target.is_none() || self.shown >= end
+    }
+
+    /// Shows no more.
+    pub fn close(&mut self) {
+        self.target = None;
+        self.lagging = None;
+        self.control.set_hidden(self.stream);
+    }
+
+    /// Shows what is in the spool and has not been shown. `logged` is how much of the stream is in the log, which
+    /// is `log_len` long.
+    pub fn show(&mut self, spool: &Spool, logged: u64, log: Option<&File>, log_len: u64) -> Shown {
+        if let Some(state) = self.catch_up(logged, log, log_len) {
+            return state;
+        }
+        let end = spool.end();
+        while self.shown < end {
+            let Some(target) = &self.target else { return Shown::All };
+            match target.write(spool.from(self.shown)) {
+                Ok(written) => {
+                    self.shown += written as u64;
+                    self.control.set_shown(self.stream, self.shown);
+                }
+                Err(Errno::EINTR) => {}
+                Err(errno) => return self.refused(errno, log.is_some(), spool.is_full()),
+            }
+        }
+        if self.shown == logged {
+            self.mark = (logged, log_len);
+        }
+        Shown::All
+    }
+
+    fn refused(&mut self, errno: Errno, has_log: bool, full: bool) -> Shown {
+        match errno {
+            Errno::EAGAIN => {
+                let is_terminal = self.target.as_ref().is_some_and(|t| t.kind == Kind::Terminal);
+                if full && has_log && is_terminal {
+                    // The command must not wait for a stopped terminal.
+                    let (stream_offset, log_offset) = self.mark;
+                    self.lagging = Some(Lag { replay: Replay::from(log_offset), stream_offset, ready: Vec::new() });
+                }
+                Shown::Blocked
+            }
+            Errno::EPIPE | Errno::ECONNRESET => Shown::ReaderGone,
+            _ => Shown::Failed,
+        }
+    }
+
+    /// Shows what the log has and the spool has no longer. `None` once there is nothing more of that.
+    fn catch_up(&mut self, logged: u64, log: Option<&File>, log_len: u64) -> Option<Shown> {
+        loop {
+            let lag = self.lagging.as_mut()?;
+            if lag.ready.is_empty() {
+                if lag.stream_offset >= logged {
+                    // What is not in the log yet is still in the spool.
+                    self.mark = (logged, log_len);
+                    self.lagging = None;
+                    return None;
+                }
+                let Some(log) = log else { return Some(Shown::Failed) };
+                match lag.read(log, self.stream, self.shown) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        // The log lacks the rest: lost on a full disk, or cut off by somebody.
+                        self.shown = self.shown.max(logged);
+                        self.lagging = None;
+                        return None;
+                    }
+                    Err(_) => return Some(Shown::Failed),
+                }
+                continue;
+            }
+            let target = self.target.as_ref()?;
+            match target.write(&lag.ready) {
+                Ok(written) => {
+                    lag.ready.drain(..written);
+                    self.shown += written as u64;
+                    self.control.set_shown(self.stream, self.shown);
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Some(Shown::Blocked),
+                Err(Errno::EPIPE | Errno::ECONNRESET) => return Some(Shown::ReaderGone),
+                Err(_) => return Some(Shown::Failed),
+            }
+        }
+    }
+}
+
+impl Lag {
+    /// Reads on in the log: what is behind `shown` of `stream` becomes ready. `false` at the log's end.
+    fn read(&mut self, log: &File, stream: Stream, shown: u64) -> io::Result<bool> {
+        while self.ready.len() < CATCH_UP {
+            let Some(entry) = self.replay.next(log)? else { return Ok(!self.ready.is_empty()) };
+            if entry.tag.and_then(Tag::stream) != Some(stream) {
+                continue;
+            }
+            let end: &[u8] = if entry.ends { b"\n" } else { b"" };
+            for bytes in [entry.payload, end] {
+                let skip = shown.saturating_sub(self.stream_offset).min(bytes.len() as u64);
+                self.ready.extend_from_slice(&bytes[usize::try_from(skip).unwrap_or(0)..]);
+                self.stream_offset += bytes.len() as u64;
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Target {
+    /// Writes without waiting.
+    fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        match self.kind {
+            Kind::Socket => send(self.file.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL),
+            Kind::Pipe | Kind::Terminal if self.cautious => {
+                let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+                if poll(&mut fds, PollTimeout::ZERO)? == 0 {
+                    return Err(Errno::EAGAIN);
+                }
+                self.write_some(&bytes[..bytes.len().min(SURE)])
+            }
+            _ => self.write_some(bytes),
+        }
+    }
+
+    fn write_some(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        (&self.file).write(bytes).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    }
+}

@@ -1,0 +1,368 @@
+//! The log as the supervisor writes it: nothing twice, nothing torn, and what could not be written
+//! counted and said.
+//!
+//! After each write the checkpoint says how far the log is. A successor reads on from there, cuts off a
+//! torn line, counts what is whole, and knows which bytes the log lacks. A full disk costs lines of the
+//! log, never the command: bytes that cannot be written are given up at once, and a `[gco]` line
+//! tells how many as soon as there is room for it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use super::control::{Checkpoint, Control};
+use crate::failure::io_words;
+use crate::log::format::{MAX_PAYLOAD, Tag, parse};
+use crate::log::splitter::{tag_lines, tag_part, tag_word};
+use crate::store::{StatusDir, open};
+use crate::task::{Stream, TaskId};
+
+/// How much is written at once, about: the tagged copy should stay in the processor's cache.
+const ROOM: usize = 192 << 10;
+
+/// The most that a predecessor can have written after its last checkpoint: one buffer.
+const MOST_UNCOUNTED: u64 = (ROOM + 2 * MAX_PAYLOAD) as u64 + (64 << 10);
+
+/// The log of a task, open for appending; or nothing, if the task is not tracked.
+#[derive(Debug)]
+pub struct Journal {
+    file: Option<File>,
+    control: Control,
+    len: u64,
+    taken: [u64; 2],
+    buffer: Vec<u8>,
+    /// Bytes given up that no `[gco]` line has told of yet, and why.
+    unsaid: [u64; 2],
+    reason: Option<String>,
+}
+
+impl Journal {
+    /// No log: bytes are only counted.
+    #[must_use]
+    pub fn absent(control: Control) -> Self {
+        let buffer = Vec::new();
+        Self { file: None, control, len: 0, taken: [0; 2], buffer, unsaid: [0; 2], reason: None }
+    }
+
+    /// A new log for task `id`, whose record is there already.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn create(dir: &StatusDir, id: &TaskId, control: Control) -> io::Result<Self> {
+        let path = dir.log(id);
+        let make = || {
+            OpenOptions::new()
+                .read(true)
+                .append(true)
+                .create_new(true)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW)
+                .open(&path)
+        };
+        let file = match make() {
+            // The id is this task's alone, so whatever bears its name is not a log.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&path)?;
+                make()?
+            }
+            other => other?,
+        };
+        let mut journal = Self::absent(control);
+        journal.adopt(file)?;
+        Ok(journal)
+    }
+
+    fn adopt(&mut self, file: File) -> io::Result<()> {
+        let meta = file.metadata()?;
+        self.control.set_log_file(meta.dev(), meta.ino());
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Takes up a predecessor's log: finds the file, mends its end, counts what is in it.
+    ///
+    /// # Errors
+    /// What reading or mending it said. The journal then goes on as if nothing had been written after the
+    /// checkpoint.
+    pub fn recover(&mut self, place: Option<(&StatusDir, &TaskId)>) -> io::Result<()> {
+        let Checkpoint { log_len, taken } = self.control.checkpoint();
+        self.len = log_len;
+        self.taken = taken;
+        if self.file.is_none() {
+            return Ok(());
+        }
+        if let Some((dir, id)) = place {
+            // The predecessor may have put a vanished log back, under a new inode.
+            let wanted = self.control.log_file();
+            let known = |file: &File| file.metadata().is_ok_and(|meta| (meta.dev(), meta.ino()) == wanted);
+            if !self.file.as_ref().is_some_and(known)
+                && let Ok(file) = open::regular(dir, &dir.log(id), OFlag::O_RDWR | OFlag::O_APPEND)
+                && known(&file)
+            {
+                self.file = Some(file);
+            }
+        }
+        let Some(file) = &self.file else { return Ok(()) };
+        let size = file.metadata()?.len();
+        if size <= log_len {
+            self.len = size;
+            return Ok(());
+        }
+        let mut rest = vec![0; usize::try_from((size - log_len).min(MOST_UNCOUNTED)).unwrap_or(0)];
+        file.read_exact_at(&mut rest, log_len)?;
+        let whole = memchr::memrchr(b'\n', &rest).map_or(0, |at| at + 1);
+        let counted = count(&rest[..whole]);
+        self.len = log_len + whole as u64;
+        self.taken = [taken[0] + counted[0], taken[1] + counted[1]];
+        let mended = if size > self.len { file.set_len(self.len) } else { Ok(()) };
+        self.mark();
+        mended
+    }
+
+    /// How many bytes of `stream` are in the log, or were given up.
+    #[must_use]
+    pub fn taken(&self, stream: Stream) -> u64 {
+        self.taken[stream.index()]
+    }
+
+    /// The log's length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The log, if there is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    /// Why the log lacks something right now.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// Stores the whole lines of `bytes`, which are `stream`'s from the first that has not been taken. What is left
+    /// is the begin of a line.
+    pub fn store_lines(&mut self, stream: Stream, mut bytes: &[u8]) {
+        if self.file.is_none() {
+            self.take(stream, bytes.len());
+            self.mark();
+            return;
+        }
+        loop {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            buffer.clear();
+            let taken = tag_lines(stream, bytes, &mut buffer, ROOM);
+            self.buffer = buffer;
+            if taken == 0 {
+                return;
+            }
+            self.write_buffer(Some((stream, taken)));
+            bytes = &bytes[taken..];
+        }
+    }
+
+    /// Stores `bytes`, the begin of an open line, as a part.
+    pub fn store_part(&mut self, stream: Stream, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.buffer.clear();
+        tag_part(stream, bytes, &mut self.buffer);
+        self.write_buffer(Some((stream, bytes.len())));
+    }
+
+    /// Puts in a word of gco's own.
+    pub fn say(&mut self, word: &str) {
+        self.buffer.clear();
+        tag_word(word, &mut self.buffer);
+        self.write_buffer(None);
+    }
+
+    /// Makes sure that what is in the log survives a power cut.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.say_what_was_lost();
+        match &self.file {
+            Some(file) if self.len > 0 => file.sync_data(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the log back if it has been removed from the directory. `true` if it had to be.
+    ///
+    /// # Errors
+    /// What the system says; the log is then written where nobody sees it.
+    pub fn restore(&mut self, dir: &StatusDir, id: &TaskId) -> io::Result<bool> {
+        let Some(old) = &self.file else { return Ok(false) };
+        if old.metadata()?.nlink() > 0 {
+            return Ok(false);
+        }
+        let mut copy =
+            tempfile::Builder::new().prefix(&format!(".{id}.")).suffix(".tmp").tempfile_in(dir.path())?;
+        let mut from = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(old)))?;
+        io::copy(&mut from, copy.as_file_mut())?;
+        fcntl(copy.as_file(), FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+        let file = copy.persist(dir.log(id)).map_err(|refused| refused.error)?;
+        self.adopt(file)?;
+        Ok(true)
+    }
+
+    /// Writes the buffer, which holds `source`'s bytes or a word, and moves the checkpoint.
+    fn write_buffer(&mut self, source: Option<(Stream, usize)>) {
+        if self.reason.is_some() && source.is_some() {
+            // First things first: if there is room again, what was lost stands where it is missing.
+            let buffer = std::mem::take(&mut self.buffer);
+            self.say_what_was_lost();
+            self.buffer = buffer;
+        }
+        let Some(file) = &mut self.file else {
+            if let Some((stream, bytes)) = source {
+                self.take(stream, bytes);
+                self.mark();
+            }
+            return;
+        };
+        let (written, result) = write_most(file, &self.buffer);
+        let mut kept = written;
+        if let Err(error) = result {
+            kept = memchr::memrchr(b'\n', &self.buffer[..written]).map_or(0, |at| at + 1);
+            if kept < written {
+                // A torn line must not stay. If even this fails, a reader sees a line cut short.
+                let _ = file.set_len(self.len + kept as u64);
+            }
+            if let Some((stream, bytes)) = source {
+                let stored = count(&self.buffer[..kept])[stream.index()];
+                let lost = (bytes as u64).saturating_sub(stored);
+                self.unsaid[stream.index()] += lost;
+                self.control.count_lost(lost);
+            }
+            self.reason = Some(io_words(&error));
+        }
+        self.len += kept as u64;
+        if let Some((stream, bytes)) = source {
+            self.take(stream, bytes);
+        }
+        self.mark();
+    }
+
+    fn say_what_was_lost(&mut self) {
+        let Some(reason) = self.reason.take() else { return };
+        let [out, err] = std::mem::take(&mut self.unsaid);
+        if out + err == 0 {
+            return;
+        }
+        let word = format!("{out} bytes of stdout and {err} bytes of stderr are missing here: {reason}");
+        self.say(&word);
+        if self.reason.is_some() {
+            // Still no room.
+            self.unsaid = [out, err];
+        }
+    }
+
+    fn take(&mut self, stream: Stream, bytes: usize) {
+        self.taken[stream.index()] += bytes as u64;
+    }
+
+    fn mark(&self) {
+        self.control.set_checkpoint(Checkpoint { log_len: self.len, taken: self.taken });
+    }
+}
+
+/// Writes as much of `bytes` as there is room for.
+fn write_most(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}
+
+/// How many bytes of each stream the whole log lines in `lines` stand for.
+fn count(lines: &[u8]) -> [u64; 2] {
+    let mut bytes = [0; 2];
+    for line in lines.split_inclusive(|&b| b == b'\n').filter_map(|line| line.strip_suffix(b"\n")) {
+        match parse(line) {
+            Some((Tag::Line(stream), payload)) => bytes[stream.index()] += payload.len() as u64 + 1,
+            Some((Tag::Part(stream), payload)) => bytes[stream.index()] += payload.len() as u64,
+            Some((Tag::Gco, _)) | None => {}
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_successor_finds_out_what_the_log_holds() -> io::Result<()> {
+        let control = Control::new()?;
+        let mut journal = Journal::absent(control);
+        journal.adopt(tempfile::tempfile()?)?;
+        journal.store_lines(Stream::Stdout, b"one\ntwo\n");
+        journal.store_part(Stream::Stderr, b"pro");
+        let counted = journal.len();
+        // Written and not yet marked when the process was killed, the last line torn.
+        let more = b"[stderr] mpt\n[gco] a word\n[stdout] three\n[stdou";
+        journal.file().map(|mut file| file.write_all_at_end(more)).transpose()?;
+        let file = journal.file.take();
+
+        let mut next = Journal::absent(control);
+        next.file = file;
+        next.recover(None)?;
+        assert_eq!(next.taken, [8 + 6, 3 + 4]);
+        assert_eq!(next.len(), counted + more.len() as u64 - 6);
+        assert_eq!(next.file().map(|f| f.metadata().map(|m| m.len())).transpose()?, Some(next.len()));
+        assert_eq!(control.checkpoint(), Checkpoint { log_len: next.len(), taken: next.taken });
+        Ok(())
+    }
+
+    trait WriteAtEnd {
+        fn write_all_at_end(&mut self, bytes: &[u8]) -> io::Result<()>;
+    }
+
+    impl WriteAtEnd for &File {
+        fn write_all_at_end(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.write_all_at(bytes, self.metadata()?.len())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_counted_and_said() -> io::Result<()> {
+        let control = Control::new()?;
+        let mut journal = Journal::absent(control);
+        // Every write to it fails as on a full disk.
+        journal.file = Some(OpenOptions::new().read(true).write(true).open("/dev/full")?);
+        journal.store_lines(Stream::Stdout, b"one\ntwo\n");
+        journal.store_part(Stream::Stderr, b"x");
+        assert_eq!(journal.taken, [8, 1], "what cannot be kept is given up");
+        assert_eq!(control.lost(), 9);
+        assert!(journal.trouble().is_some());
+        // There is room again.
+        journal.file = Some(tempfile::tempfile()?);
+        journal.store_lines(Stream::Stdout, b"three\n");
+        let mut log = String::new();
+        let size = usize::try_from(journal.len()).unwrap_or(0);
+        let mut bytes = vec![0; size];
+        journal.file().map(|file| file.read_exact_at(&mut bytes, 0)).transpose()?;
+        log.push_str(&String::from_utf8_lossy(&bytes));
+        assert_eq!(
+            log,
+            "[gco] 8 bytes of stdout and 1 bytes of stderr are missing here: no space left on device\n[stdout] three\n"
+        );
+        assert!(journal.trouble().is_none());
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! Watching a process: that it ended, stopped or went on, and how, without reaping it.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use crate::task::Exit;
+
+/// What a process has used, with all of its own children that it waited for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The most memory it had resident, in KiB.
+    pub max_rss_kib: u64,
+    /// Time spent in user mode.
+    pub user: Duration,
+    /// Time spent in the kernel.
+    pub system: Duration,
+}
+
+/// What has become of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It has ended, and is still to be reaped.
+    Ended(Exit, Usage),
+    /// This signal stopped it.
+    Stopped(i32),
+    /// It goes on.
+    Continued,
+}
+
+/// A handle on a process that keeps meaning that process, also when its pid is used again.
+#[derive(Debug)]
+pub struct PidFd {
+    fd: OwnedFd,
+}
+
+impl PidFd {
+    /// Opens one for the process that has `pid` now.
+    ///
+    /// # Errors
+    /// `ESRCH` if there is none.
+    pub fn open(pid: i32) -> io::Result<Self> {
+        // SAFETY: the call only makes a descriptor, close-on-exec by itself.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        let fd = i32::try_from(Errno::result(fd)?).map_err(|_| io::ErrorKind::InvalidData)?;
+        // SAFETY: a new descriptor that nobody else owns.
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+    }
+
+    /// How the process ended, once it has been reaped by whoever is its parent: Linux 6.15 keeps it for those who
+    /// had the process open.
+    #[must_use]
+    pub fn exit_after_reaping(&self) -> Option<Exit> {
+        let mut info = PidFdInfo { mask: PIDFD_INFO_EXIT, ..PidFdInfo::default() };
+        // SAFETY: the number says how large the struct is that the kernel fills in.
+        let done = unsafe { libc::ioctl(self.fd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+        if done != 0 || info.mask & PIDFD_INFO_EXIT == 0 {
+            return None;
+        }
+        Some(exit_of_status(info.exit_code))
+    }
+}
+
+impl AsFd for PidFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// `struct pidfd_info` of `linux/pidfd.h` in its first, 64-byte form.
+#[repr(C)]
+#[derive(Default)]
+struct PidFdInfo {
+    mask: u64,
+    cgroup: u64,
+    pids: [u32; 3],
+    credentials: [u32; 8],
+    exit_code: i32,
+}
+
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+/// `_IOWR(0xFF, 11, struct pidfd_info)`.
+const PIDFD_GET_INFO: libc::c_ulong = nix::request_code_readwrite!(0xFF, 11, size_of::<PidFdInfo>());
+
+fn exit_of_status(status: i32) -> Exit {
+    if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    }
+}
+
+/// What has become of child `pid`, if anything has since the last look. An end is told at each look until it is
+/// [reaped](reap); `usage` and exit status come with it, before reaping.
+///
+/// # Errors
+/// `ECHILD` if it is no child of this process.
+pub fn look(pid: i32) -> io::Result<Option<Change>> {
+    let passing = libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG;
+    match wait(libc::P_PID, pid, passing)? {
+        Some((info, _)) if info.code == libc::CLD_CONTINUED => Ok(Some(Change::Continued)),
+        Some((info, _)) => Ok(Some(Change::Stopped(info.status))),
+        None => Ok(wait(libc::P_PID, pid, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)?
+            .map(|(info, usage)| Change::Ended(info.exit(), usage))),
+    }
+}
+
+/// Reaps child `pid`, which has ended.
+pub fn reap(pid: i32) {
+    // A child that is not there any more needs no reaping.
+    let _ = wait(libc::P_PID, pid, libc::WEXITED | libc::WNOHANG);
+}
+
+/// Reaps every child that has ended, up to the first that is `spared`.
+pub fn reap_all_but(spared: &[i32]) {
+    while let Ok(Some((info, _))) = wait(libc::P_ALL, 0, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG) {
+        if spared.contains(&info.pid) {
+            break;
+        }
+        reap(info.pid);
+    }
+}
+
+struct Info {
+    pid: i32,
+    code: i32,
+    status: i32,
+}
+
+impl Info {
+    fn exit(&self) -> Exit {
+        if self.code == libc::CLD_EXITED { Exit::Code(self.status) } else { Exit::Signal(self.status) }
+    }
+}
+
+/// The system call itself: unlike the C library's function it also gives the resources used, and does so
+/// without reaping.
+fn wait(kind: libc::idtype_t, pid: i32, flags: i32) -> io::Result<Option<(Info, Usage)>> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut used = MaybeUninit::<libc::rusage>::zeroed();
+    loop {
+        // SAFETY: both pointers are to zeroed structs of the kernel's own layout.
+        let done = unsafe {
+            libc::syscall(libc::SYS_waitid, kind, pid, info.as_mut_ptr(), flags, used.as_mut_ptr())
+        };
+        match Errno::result(done) {
+            Ok(_) => break,
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // SAFETY: zeroed or filled in by the kernel; all bit patterns of both are valid.
+    let (info, used) = unsafe { (info.assume_init(), used.assume_init()) };
+    // SAFETY: for this call the kernel fills in the fields of a child's signal, or leaves zeros.
+    let (child, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if child == 0 {
+        return Ok(None);
+    }
+    let span = |time: libc::timeval| {
+        Duration::from_micros(
+            time.tv_sec.unsigned_abs().saturating_mul(1_000_000).saturating_add(time.tv_usec.unsigned_abs()),
+        )
+    };
+    let usage = Usage {
+        max_rss_kib: used.ru_maxrss.unsigned_abs(),
+        user: span(used.ru_utime),
+        system: span(used.ru_stime),
+    };
+    Ok(Some((Info { pid: child, code: info.si_code, status }, usage)))
+}
+
+/// Reaps child `pid`, waiting for its end: for one that is about to.
+pub fn reap_now(pid: i32) {
+    // A child that is not there any more needs no reaping.
+    let _ = wait(libc::P_PID, pid, libc::WEXITED);
+}

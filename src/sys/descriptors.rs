@@ -1,0 +1,163 @@
+//! File descriptors: pipes, `/dev/null`, private copies, and letting go of the caller's.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::stat::Mode;
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
+
+/// How large a pipe from the command should be, in bytes: the most an ordinary user may ask for.
+const PIPE_SIZE: i32 = 1 << 20;
+
+/// What a descriptor leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A pipe or FIFO.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A terminal.
+    Terminal,
+    /// A file, a device, anything that does not make its writers wait for a reader.
+    File,
+}
+
+/// What `fd` leads to.
+#[must_use]
+pub fn kind(fd: BorrowedFd<'_>) -> Kind {
+    if nix::unistd::isatty(fd).unwrap_or(false) {
+        return Kind::Terminal;
+    }
+    let Ok(copy) = fd.try_clone_to_owned() else { return Kind::File };
+    match File::from(copy).metadata() {
+        Ok(meta) if meta.file_type().is_fifo() => Kind::Pipe,
+        Ok(meta) if meta.file_type().is_socket() => Kind::Socket,
+        _ => Kind::File,
+    }
+}
+
+/// A pipe for the command's output: (reading end, writing end), close-on-exec, the reading end non-blocking.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    // More room means fewer turns; where the user's share of pipe pages is used up the usual room will do.
+    let _ = fcntl(&read, FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
+    Ok((read, write))
+}
+
+/// A pipe whose writing end closes when a program is executed: the way to hear that it was.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn exec_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe2(OFlag::O_CLOEXEC)?)
+}
+
+/// A pair of connected sockets that keep messages apart.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
+}
+
+/// A bell: readable once it has been rung, until it is [silenced](Bell::silence).
+#[derive(Debug)]
+pub struct Bell(EventFd);
+
+impl Bell {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn new() -> io::Result<Self> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        Ok(Self(EventFd::from_flags(flags)?))
+    }
+
+    /// Rings it.
+    pub fn ring(&self) {
+        // Fails only if it has been rung 2^64 times already: then it is heard as well.
+        let _ = self.0.write(1);
+    }
+
+    /// Takes note.
+    pub fn silence(&self) {
+        // Fails only if it has not been rung.
+        let _ = self.0.read();
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// `/dev/null`, for reading and writing.
+///
+/// # Errors
+/// What the system says.
+pub fn null() -> io::Result<OwnedFd> {
+    Ok(open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?)
+}
+
+/// A copy of standard descriptor `fd`, with a number above them, close-on-exec.
+///
+/// # Errors
+/// Out of descriptors, or `fd` is closed.
+pub fn copy_above(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    // SAFETY: a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Puts `fd` in the place of a standard descriptor (0, 1 or 2).
+///
+/// # Errors
+/// What the system says.
+pub fn put_in_place(fd: BorrowedFd<'_>, place: usize) -> io::Result<()> {
+    match place {
+        0 => dup2_stdin(fd)?,
+        1 => dup2_stdout(fd)?,
+        _ => dup2_stderr(fd)?,
+    }
+    Ok(())
+}
+
+/// Closes a standard descriptor, or one of the caller's: a number nothing in gco owns.
+pub fn close_foreign(fd: RawFd) {
+    // SAFETY: the callers pass descriptors that came from gco's own caller and are owned by no value.
+    unsafe {
+        libc::close(fd);
+    }
+}
+
+/// Standard descriptor `fd` (0, 1 or 2), which is always open: see
+/// [`Inherited::capture`](super::start::Inherited::capture).
+#[must_use]
+pub fn standard(fd: usize) -> BorrowedFd<'static> {
+    let fd = fd.min(2) as RawFd;
+    // SAFETY: the three stay open, on whatever, for as long as the process lives.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Opens what `fd` leads to once more, for writing without waiting. The new description is private: the flags
+/// of the caller's stay as they are.
+///
+/// # Errors
+/// What the system says: a pipe of another user cannot be opened again.
+pub fn reopen_without_waiting(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let same = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    Ok(open(same.as_str(), flags, Mode::empty())?)
+}

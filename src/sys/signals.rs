@@ -1,0 +1,98 @@
+//! Signals: taking them as events, passing them on, dying of them.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, killpg, raise, signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+
+use super::start::Inherited;
+
+/// A signal that has come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// Its number.
+    pub signal: i32,
+    /// The process that sent it; 0 for the kernel.
+    pub sender: i32,
+}
+
+/// A queue of signals: those it is made for are blocked and read from it instead.
+#[derive(Debug)]
+pub struct Queue {
+    fd: SignalFd,
+}
+
+impl Queue {
+    /// Takes `wanted` over.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn new(wanted: impl IntoIterator<Item = i32>) -> io::Result<Self> {
+        let set: SigSet = wanted.into_iter().filter_map(|number| Signal::try_from(number).ok()).collect();
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
+        Ok(Self { fd: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)? })
+    }
+
+    /// The next one, if one has come in.
+    pub fn next(&self) -> Option<Arrived> {
+        let info = self.fd.read_signal().ok().flatten()?;
+        Some(Arrived { signal: info.ssi_signo.cast_signed(), sender: info.ssi_pid.cast_signed() })
+    }
+}
+
+impl AsFd for Queue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Blocks every signal that can be blocked.
+pub fn block_all() {
+    // Setting the mask cannot fail.
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
+}
+
+/// Sends signal `number` to process group `group`. A group that is gone has no use for it.
+pub fn send_to_group(group: i32, number: i32) {
+    if group > 1
+        && let Ok(wanted) = Signal::try_from(number)
+    {
+        let _ = killpg(Pid::from_raw(group), wanted);
+    }
+}
+
+/// Stops this process as an uncaught SIGTSTP would; returns when it has been continued.
+pub fn stop_self() {
+    let _ = kill(Pid::this(), Signal::SIGSTOP);
+}
+
+/// Dies of signal `number` as the command did, without a core dump of its own. Returns only if that signal does
+/// not end this process, as for process 1 of a container.
+pub fn die_of(number: i32) {
+    let Ok(wanted) = Signal::try_from(number) else { return };
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    let _ = nix::sys::prctl::set_dumpable(false);
+    // SAFETY: the default action runs no code of ours.
+    let _ = unsafe { signal(wanted, SigHandler::SigDfl) };
+    let mut only = SigSet::empty();
+    only.add(wanted);
+    let _ = raise(wanted);
+    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None);
+}
+
+/// Gives this process, a child about to execute the command, the signals as gco's caller had set them.
+///
+/// Handlers do not outlive `exec`, and gco's own are all masks and "ignored"; both are put back here.
+pub fn restore(inherited: &Inherited) {
+    for number in 1..=super::start::MAX_SIGNAL {
+        let disposition = if inherited.ignores(number) { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: neither disposition runs code of ours; numbers the system keeps to itself are refused.
+        unsafe {
+            libc::signal(number, disposition);
+        }
+    }
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(inherited.mask()), None);
+}

@@ -1,0 +1,25 @@
+//! The clocks.
+
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+/// Time since boot, the time the machine was suspended included. It means the same in every process of
+/// this boot and is never set.
+#[must_use]
+pub fn since_boot() -> Duration {
+    // The clock is there since Linux 2.6.39; asking it cannot fail.
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
+}
+
+/// Time since 1970, as the wall clock has it.
+#[must_use]
+pub fn since_epoch() -> Duration {
+    clock_gettime(ClockId::CLOCK_REALTIME).map(Duration::from).unwrap_or_default()
+}
+
+/// The time in whole seconds since 1970, as records have it.
+#[must_use]
+pub fn now() -> i64 {
+    since_epoch().as_secs().cast_signed()
+}
