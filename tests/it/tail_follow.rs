@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use crate::fake::Fake;
 use crate::harness::{Home, Running};
@@ -31,6 +32,24 @@ fn each_line_is_shown_as_it_is_written() {
     task.write(b"[stdout] four\n");
     task.finish("failed");
     tail.wait().code(0).stdout("[stdout] one\n[stderr] two\n[stdout] three\n[stdout] four\n").stderr("");
+}
+
+#[test]
+fn the_kernel_tells_and_nobody_polls() {
+    let home = Home::new();
+    let (task, tail) = followed(&home);
+    let mut shown = "[stdout] one\n".to_owned();
+    let start = Instant::now();
+    for n in 0..100 {
+        let line = format!("[stdout] {n}\n");
+        task.write(line.as_bytes());
+        shown += &line;
+        tail.until_stdout(&shown);
+    }
+    // A look every 200 ms would take 10 s on average.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    task.finish("succeeded");
+    tail.wait().code(0).stdout(shown).stderr("");
 }
 
 #[test]

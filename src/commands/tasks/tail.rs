@@ -30,6 +30,7 @@ use crate::store::load::LoadError;
 use crate::store::{StatusDir, load, lockfile, name, open};
 use crate::sys::lock::Probe;
 use crate::sys::watch::{BLIND, Watch};
+use crate::sys::window;
 use crate::task::{State, Stream, TaskId};
 use crate::view::lines::Surface;
 use crate::view::log::{Form, Printer};
@@ -37,7 +38,7 @@ use crate::view::log::{Form, Printer};
 /// Arguments of `gco tasks tail`
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The task: its id, its tool's name, or the beginning of its id [default: the newest task]
+    /// An id, the beginning of one, or a name, whose newest task is meant [default: the newest task]
     #[arg(value_name = "TASK")]
     task: Option<String>,
     /// How many lines: a number, or 'all'. With --follow, 0 shows only what is new
@@ -346,8 +347,7 @@ fn surface(args: &Args) -> Surface {
     if args.raw {
         Surface::Raw
     } else if io::stdout().is_terminal() {
-        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Surface::Terminal { colour }
+        Surface::Terminal { colour: window::takes_colour() }
     } else {
         Surface::Bytes
     }
