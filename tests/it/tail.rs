@@ -181,12 +181,12 @@ fn planted_logs_are_refused_and_never_opened() {
 #[test]
 fn a_task_is_named_as_everywhere() {
     let home = home_with(LOG);
-    Fake::over(&home, "other-1795257472000-0", b"[stdout] older\n");
-    Fake::over(&home, "other-1795257473000-0", b"[stdout] newer\n");
-    home.gco(["tasks", "tail", "fake", "-n1"]).run().code(0).stdout("[stdout] newer\n").stderr("");
-    home.gco(["tasks", "tail", "other-1795257472"]).run().code(0).stdout("[stdout] older\n").stderr("");
+    Fake::over(&home, "other-1895257472000-0", b"[stdout] older\n");
+    Fake::over(&home, "other-1895257473000-0", b"[stdout] newer\n");
+    home.gco(["tasks", "tail", "other", "-n1"]).run().code(0).stdout("[stdout] newer\n").stderr("");
+    home.gco(["tasks", "tail", "other-1895257472"]).run().code(0).stdout("[stdout] older\n").stderr("");
     home.gco(["tasks", "tail", "-n1", "-f"]).run().code(0).stdout("[stdout] newer\n").stderr("");
-    home.gco(["tasks", "tail", "other-"]).run().code(2).stdout("").stderr_has("other-1795257473000-0");
+    home.gco(["tasks", "tail", "other-"]).run().code(2).stdout("").stderr_has("other-1895257473000-0");
 }
 
 #[test]

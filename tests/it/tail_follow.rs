@@ -53,6 +53,21 @@ fn the_kernel_tells_and_nobody_polls() {
 }
 
 #[test]
+fn the_last_line_is_never_missed() {
+    for round in 0..100 {
+        let home = Home::new();
+        let (task, tail) = followed(&home);
+        // Somewhere in this the follower looks at the log, and somewhere at the record.
+        for _ in 0..round {
+            task.record("running");
+        }
+        task.write(b"[stdout] last\n");
+        task.finish("succeeded");
+        tail.wait().code(0).stdout("[stdout] one\n[stdout] last\n").stderr("");
+    }
+}
+
+#[test]
 fn a_prompt_is_shown_at_once_and_its_line_goes_on() {
     let home = Home::new();
     let (task, tail) = followed(&home);
