@@ -2,8 +2,8 @@
 //!
 //! The directory is watched by name, because a watch on a file ends with its first replacement; one open
 //! file is watched for being written to. Where the kernel cannot tell (no watches left, no such
-//! mechanism), [`Watch::wait`] is a wait of [`BLIND`] after which everything may have changed: it says nothing,
-//! and the caller looks again.
+//! mechanism), [`Watch::wait`] takes [`BLIND`] at most: it says nothing about it, and the caller looks again as
+//! after any wait whose time was over.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -41,7 +41,7 @@ pub struct Watch {
     blind: bool,
 }
 
-/// What a wait has brought. Nothing at all if its time was over.
+/// What a wait has brought. Nothing at all if its time was over: then anything may have happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wake {
     /// The file may have been written to.
@@ -103,7 +103,7 @@ impl Watch {
                 return Ok(wake);
             }
             if start.elapsed() >= most {
-                return Ok(if can_tell { wake } else { Wake::ANYTHING });
+                return Ok(wake);
             }
         }
     }
@@ -186,12 +186,24 @@ mod tests {
     }
 
     #[test]
+    fn where_the_kernel_cannot_tell_a_wait_is_short() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (_reading, writing) = io::pipe()?;
+        let mut watch = Watch { inotify: None, ..Watch::new(dir.path(), Vec::new()) };
+        watch.directory = None;
+        let start = Instant::now();
+        assert_eq!(watch.wait(LONG, writing.as_fd())?, Wake::default());
+        assert!((BLIND..LONG).contains(&start.elapsed()));
+        Ok(())
+    }
+
+    #[test]
     fn a_directory_that_comes_back_is_watched_again() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("tasks");
         let (_reading, writing) = io::pipe()?;
         let mut watch = Watch::new(&path, vec!["record".into()]);
-        assert_eq!(watch.wait(LONG, writing.as_fd())?, Wake::ANYTHING);
+        assert_eq!(watch.wait(LONG, writing.as_fd())?, Wake::default());
         fs::create_dir(&path)?;
         assert_eq!(watch.wait(LONG, writing.as_fd())?, Wake::ANYTHING);
         fs::remove_dir(&path)?;
