@@ -90,10 +90,7 @@ impl Joiner {
         if !self.choice.takes(origin) {
             return None;
         }
-        let open = match origin {
-            Origin::Stream(stream) => &mut self.open[stream.index()],
-            Origin::Gco | Origin::Untagged => &mut self.open[2],
-        };
+        let open = &mut self.open[slot(origin)];
         let line = open.get_or_insert_with(|| Shown {
             origin,
             complete: false,
@@ -108,10 +105,24 @@ impl Joiner {
         if entry.ends { open.take() } else { None }
     }
 
-    /// The lines that have begun and not ended, in the order of their last pieces.
-    pub fn finish(self) -> Vec<Shown> {
-        let mut left: Vec<_> = self.open.into_iter().flatten().collect();
+    /// Takes a line that has begun and not ended, so that its rest is joined to it.
+    pub fn resume(&mut self, line: Shown) {
+        let slot = slot(line.origin);
+        self.open[slot] = Some(line);
+    }
+
+    /// The lines that have begun and not ended, in the order of their last pieces. Forgets them.
+    pub fn finish(&mut self) -> Vec<Shown> {
+        let mut left: Vec<_> = self.open.iter_mut().filter_map(Option::take).collect();
         left.sort_by_key(|line| line.log_offset);
         left
+    }
+}
+
+/// Lines of each stream are put together apart from all others.
+fn slot(origin: Origin) -> usize {
+    match origin {
+        Origin::Stream(stream) => stream.index(),
+        Origin::Gco | Origin::Untagged => 2,
     }
 }

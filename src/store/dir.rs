@@ -63,7 +63,14 @@ impl StatusDir {
     /// # Errors
     /// [`Unusable`] if it is there and is no directory, or cannot be looked at.
     pub fn for_reading() -> Result<Option<Self>, Unusable> {
-        let path = Self::location()?;
+        Self::at(Self::location()?)
+    }
+
+    /// The directory at `path`, for reading. `None` if it does not exist.
+    ///
+    /// # Errors
+    /// [`Unusable`] as for [`StatusDir::for_reading`].
+    pub fn at(path: PathBuf) -> Result<Option<Self>, Unusable> {
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => Ok(Some(Self { path, owner: meta.uid() })),
             Ok(_) => Err(Unusable { path, why: "it is not a directory".to_owned() }),

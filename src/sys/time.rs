@@ -17,3 +17,9 @@ pub fn since_boot() -> Duration {
 pub fn since_epoch() -> Duration {
     clock_gettime(ClockId::CLOCK_REALTIME).map(Duration::from).unwrap_or_default()
 }
+
+/// The time in whole seconds since 1970, as records have it.
+#[must_use]
+pub fn now() -> i64 {
+    since_epoch().as_secs().cast_signed()
+}

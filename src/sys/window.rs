@@ -1,5 +1,6 @@
-//! The window that a terminal shows.
+//! What there is on stdout and stderr to show something on.
 
+use std::io::{self, IsTerminal};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -17,12 +18,25 @@ pub fn columns(fd: impl AsFd) -> Option<usize> {
     (size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
 
+/// Whether stdout shows colours and its reader wants them: it is a terminal, and `NO_COLOR` is not set, or empty.
+#[must_use]
+pub fn takes_colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !refused
+}
+
+/// Whether somebody sits before both stdout and stderr, so that a remark beside the output helps and does no harm.
+#[must_use]
+pub fn is_watched() -> bool {
+    io::stdout().is_terminal() && io::stderr().is_terminal()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_no_columns() -> std::io::Result<()> {
+    fn a_file_has_no_columns() -> io::Result<()> {
         assert_eq!(columns(std::fs::File::open("/dev/null")?), None);
         Ok(())
     }

@@ -5,6 +5,8 @@
 //! it can neither move the cursor nor break a row.
 
 pub mod json;
+pub mod lines;
+pub mod log;
 pub mod paint;
 pub mod panel;
 pub mod table;

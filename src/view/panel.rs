@@ -91,7 +91,7 @@ impl Panel {
                 let how = match task.is_alive {
                     Some(true) => "running",
                     Some(false) => "gone",
-                    None => "cannot be told from here",
+                    None => "whether it runs is not known here",
                 };
                 self.field("pid", &format!("{pid}, {how}"));
             }
@@ -121,7 +121,8 @@ impl Panel {
             time("last heard", field::UPDATED_AT);
         }
         if let Some(span) = task.elapsed(now) {
-            let name = if task.state.is_live() { "running for" } else { "took" };
+            let runs = task.state.is_live() || task.is_alive == Some(true);
+            let name = if runs { "running for" } else { "took" };
             self.field(name, &span::brief(span));
         }
         if let Some(done) = task.progress() {

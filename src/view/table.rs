@@ -21,10 +21,10 @@ const HEADINGS: [&str; 6] = ["TASK", "STATE", "STARTED", "TIME", "PROGRESS", "LA
 const GAP: usize = 2;
 
 /// The columns an id may always take; beyond, it gets a share of the width.
-const ID_ROOM: usize = 32;
+const ID_ROOM: usize = 24;
 
 /// The fewest columns in which a message can be read.
-const MESSAGE_ROOM: usize = 16;
+const MESSAGE_ROOM: usize = 12;
 
 /// A table that is being filled.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Table {
     /// since 1970.
     pub fn add_unreadable(&mut self, id: &TaskId, written: i64, error: &str) {
         let started = ago(written, self.style.now);
-        let message = format!("its record cannot be read: {}", one_line(error));
+        let message = one_line(error);
         let cells = [id.to_string(), "unreadable".to_owned(), started, String::new(), String::new(), message];
         self.push(cells, Paint::Bad, Paint::Bad);
     }
@@ -112,7 +112,7 @@ impl Table {
         let Some(most) = self.style.width else {
             return widths;
         };
-        widths[TASK] = widths[TASK].min(ID_ROOM.max(most * 2 / 5));
+        widths[TASK] = widths[TASK].min(ID_ROOM.max(most / 3));
         widths[STATE] = widths[STATE].min(most);
         widths[TASK] = widths[TASK].min(most.saturating_sub(widths[STATE] + GAP));
         let wanted = widths[MESSAGE].min(MESSAGE_ROOM);
@@ -126,7 +126,9 @@ impl Table {
                 widths[spare] = 0;
             }
         }
-        widths[MESSAGE] = widths[MESSAGE].min(left(&widths));
+        let room = left(&widths);
+        widths[MESSAGE] =
+            if room < MESSAGE_ROOM / 2 && room < wanted { 0 } else { widths[MESSAGE].min(room) };
         widths
     }
 
@@ -188,7 +190,7 @@ mod tests {
                 "TASK                    STATE       STARTED  TIME   PROGRESS  LAST MESSAGE",
                 "cargo-1795257252000-0   running     3m ago   3m40s  3/12      Compiling serde v1.0.2 (3 of 12) x",
                 "backup-1795251600000-0  failed      1h ago   450ms            exit_code=3 漢字",
-                "x-1795251600000-0       unreadable  1d ago                    its record cannot be read: it is empty",
+                "x-1795251600000-0       unreadable  1d ago                    it is empty",
             ]
         );
         Ok(())
@@ -203,6 +205,11 @@ mod tests {
         }
         let lines: Vec<String> = table(Some(70))?.lines().collect();
         assert_eq!(lines[1], "cargo-1795257252000-0   running     3m ago   3m40s  Compiling serde v…");
+        let lines: Vec<String> = table(Some(80))?.lines().collect();
+        assert_eq!(
+            lines[1],
+            "cargo-1795257252000-0   running     3m ago   3m40s  3/12      Compiling serde v…"
+        );
         Ok(())
     }
 

@@ -61,12 +61,12 @@ pub fn cut(text: &str, most: usize) -> String {
 /// An id in `most` columns: what is too long for them loses its middle, since both its ends tell something.
 #[must_use]
 pub fn cut_middle(id: &str, most: usize) -> String {
-    // `-1795257472000-0` and a little.
-    const END: usize = 18;
+    // `-1795257472000-0`.
+    const END: usize = 16;
     if id.len() <= most {
         return id.to_owned();
     }
-    if most < END + 8 {
+    if most < END + 4 {
         return cut(id, most);
     }
     // Ids are ASCII.
@@ -175,7 +175,7 @@ mod tests {
         }
         assert_eq!(
             cut_middle("a-very-long-tool-name-indeed-1795257472000-0", 32),
-            "a-very-long-t…ed-1795257472000-0".to_owned()
+            "a-very-long-too…-1795257472000-0".to_owned()
         );
     }
 

@@ -9,7 +9,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("commands", &["supervise", "store", "view", "log", "sys", "task", "failure"]),
     ("supervise", &["store", "log", "sys", "task", "failure"]),
     ("store", &["log", "sys", "task", "failure"]),
-    ("view", &["task", "failure"]),
+    ("view", &["log", "task", "failure"]),
     ("log", &["task", "failure"]),
     ("sys", &["task", "failure"]),
     ("task", &["failure"]),

@@ -1,6 +1,5 @@
 //! What a command printed and how it ended. Each of the three, end, stdout and stderr, must be stated before it
 //! is dropped: what a test does not expect is a failure.
-#![expect(dead_code, reason = "a toolbox: not every tool is in use at all times")]
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;

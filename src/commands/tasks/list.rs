@@ -6,17 +6,17 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 
-use crate::commands;
 use crate::failure::{Failure, io_words};
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
 use crate::store::scan::{self, Listed, NewestFirst};
 use crate::store::{StatusDir, Task, load};
+use crate::sys::{time, window};
 use crate::task::record::field;
 use crate::task::{State, id, span};
-use crate::view::Shown;
 use crate::view::json::Listing;
 use crate::view::table::Table;
+use crate::view::{Shown, Style};
 
 /// List tasks, newest first
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,8 @@ pub fn run(args: &Args) -> Result<i32> {
         })?),
         None => NewestFirst::from(Vec::new()),
     };
-    let style = commands::style_of_stdout();
+    let style =
+        Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now: time::now() };
     let out = BufWriter::new(io::stdout().lock());
     let mut rows =
         if args.json { Rows::Json(Listing::begin(out)?) } else { Rows::Table(out, Table::new(style)) };
@@ -85,7 +86,7 @@ pub fn run(args: &Args) -> Result<i32> {
         None => 0,
     };
     let shown = rows.end()?;
-    if !args.json && commands::is_watched() {
+    if !args.json && window::is_watched() {
         remark(any, shown, rest)?;
     }
     Ok(0)

@@ -26,7 +26,7 @@ enum Command {
     Status(status::Args),
     /// Show the last lines of a task's log
     Tail(tail::Args),
-    /// Remove finished tasks
+    // No words here: they would stand in the way of its own, longer ones.
     Prune(prune::Args),
 }
 

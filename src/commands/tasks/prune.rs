@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::commands;
 use crate::failure::{Failure, io_words};
 use crate::store::StatusDir;
 use crate::store::liveness::Here;
 use crate::store::prune::{self, Found, Leftover};
 use crate::store::retention::{Rules, Standing, Why, plan};
 use crate::store::scan;
+use crate::sys::time;
 use crate::task::{State, size, span, text};
 use crate::view::json;
 
@@ -132,7 +132,7 @@ impl Work {
             states: args.state.clone(),
         };
         let candidates: Vec<_> = found.iter().map(|task| task.candidate.clone()).collect();
-        let going = plan(&candidates, commands::now(), &rules);
+        let going = plan(&candidates, time::now(), &rules);
         let tasks = going.into_iter().map(|(at, why)| (found[at].clone(), why)).collect();
         let unreadable = found.iter().filter_map(|task| match &task.candidate.standing {
             Standing::Unreadable(why) => Some((task.id.to_string(), text::clean(why))),

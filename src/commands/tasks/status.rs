@@ -5,14 +5,14 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::Result;
 
-use crate::commands;
 use crate::failure::{Failure, io_words};
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
 use crate::store::{StatusDir, load, name};
+use crate::sys::{time, window};
 use crate::task::TaskId;
 use crate::view::panel::{self, Around};
-use crate::view::{Shown, json};
+use crate::view::{Shown, Style, json};
 
 /// Show everything about one task
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,9 @@ pub fn run(args: &Args) -> Result<i32> {
     if args.json {
         out.write_all(json::pretty(&json::record(&shown)).as_bytes())?;
     } else {
-        for line in panel::lines(&shown, &around(&dir, &id), commands::style_of_stdout()) {
+        let style =
+            Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now: time::now() };
+        for line in panel::lines(&shown, &around(&dir, &id), style) {
             writeln!(out, "{line}")?;
         }
     }
