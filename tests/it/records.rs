@@ -238,8 +238,13 @@ pub fn is_root() -> bool {
 
 /// Runs `command` with `input` on a terminal of its own, and gives what appeared there and the exit code.
 pub fn on_a_terminal(mut command: Command, input: &str) -> (String, Option<i32>) {
+    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
     use std::io::Read;
     let pty = nix::pty::openpty(None, None).unwrap();
+    // What is typed ahead would be shown somewhere in the output.
+    let mut settings = tcgetattr(&pty.slave).unwrap();
+    settings.local_flags.remove(LocalFlags::ECHO);
+    tcsetattr(&pty.slave, SetArg::TCSANOW, &settings).unwrap();
     let end = || Stdio::from(pty.slave.try_clone().unwrap());
     let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
     drop(command);
