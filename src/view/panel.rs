@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::paint::Paint;
-use super::words::{ago, cut, grouped, one_line, quote};
+use super::words::{ago, cut, grouped, indented_line, one_line, quote};
 use super::{Shown, Style};
 use crate::task::record::field;
 use crate::task::{Record, State, size, span, timestamp};
@@ -122,7 +122,7 @@ impl Panel {
         }
         if let Some(span) = task.elapsed(now) {
             let runs = task.state.is_live() || task.is_alive == Some(true);
-            let name = if runs { "running for" } else { "took" };
+            let name = if runs { "elapsed" } else { "took" };
             self.field(name, &span::brief(span));
         }
         if let Some(done) = task.progress() {
@@ -187,7 +187,8 @@ impl Panel {
     }
 
     fn last_lines(&mut self, record: &Record) {
-        let lines: Vec<String> = record.texts(field::TAIL).map(one_line).filter(|l| !l.is_empty()).collect();
+        let lines: Vec<String> =
+            record.texts(field::TAIL).map(indented_line).filter(|l| !l.is_empty()).collect();
         if lines.is_empty() {
             return;
         }
@@ -237,7 +238,7 @@ mod tests {
                 "started_at":"2026-11-21T10:34:12Z","finished_at":"2026-11-21T10:35:12Z","duration_ms":60000,
                 "exit_code":137,"signal":"SIGKILL","error":"killed by SIGKILL","stacks_completed":3,"stacks_total":12,
                 "last_stack":"c","max_rss_kib":2048,"user_ms":450,"system_ms":0,"stdout_bytes":10,"stderr_bytes":2048,
-                "warnings":["w1","w2"],"labels":{"env":"prod"},"tail":["one","two and a very long line that is too long"]}"#,
+                "warnings":["w1","w2"],"labels":{"env":"prod"},"tail":["one","  indented","two and a very long line that is too long"]}"#,
             State::Failed,
             Some(false),
         )?;
@@ -263,6 +264,7 @@ deploy-1795257252000-0  failed
 
   last lines
     one
+      indented
     two and a very long line that is to…";
         assert_eq!(text, wanted);
         Ok(())

@@ -13,9 +13,15 @@ const MAX_PILE: usize = 4;
 /// `text` from a record as one line of plain text: line ends become blanks, and what is no text goes.
 #[must_use]
 pub fn one_line(text: &str) -> String {
+    indented_line(text).trim_start().to_owned()
+}
+
+/// [`one_line`] with the blanks at its start: for output, which may be indented.
+#[must_use]
+pub fn indented_line(text: &str) -> String {
     let joined =
         if text.contains('\n') { clean(&text.replace("\r\n", " ").replace('\n', " ")) } else { clean(text) };
-    joined.trim().to_owned()
+    joined.trim_end().to_owned()
 }
 
 /// The columns that `text` takes.
@@ -158,6 +164,7 @@ mod tests {
         assert_eq!(one_line("a\nb\r\nc"), "a b c");
         assert_eq!(one_line("\x1b[2J\x1b[31mx\u{202e}y\x07 \n"), "xy");
         assert_eq!(one_line("\u{9b}2Jx"), "2Jx");
+        assert_eq!((one_line("  x "), indented_line("  x ")), ("x".to_owned(), "  x".to_owned()));
     }
 
     #[test]

@@ -19,16 +19,19 @@ fn prune(store: &Store, args: &[&str]) -> String {
 fn the_newest_fifty_stay() {
     let store = Store::new();
     let mut freed = 0;
+    let oldest = id_of("x", 52 * 60);
     for n in 0..53 {
-        let size = store.finished(&id_of("x", n * 60), json!({}));
+        let id = if n == 52 { oldest.clone() } else { id_of("x", n * 60) };
+        let size = store.finished(&id, json!({}));
         freed += if n >= 50 { size } else { 0 };
     }
+    assert!(store.has(&format!("{oldest}.log")));
     let said = store.gco(&["tasks", "prune", "--dry-run", "--json"]).json();
     assert_eq!(said["freed_bytes"], freed);
     assert_eq!(store.names().len(), 106, "a dry run removes nothing");
     assert_eq!(prune(&store, &["-y"]), format!("removed 3 tasks, freed {}\n", gco::task::size::brief(freed)));
     assert_eq!(store.names().len(), 100);
-    assert!(!store.has(&format!("{}.log", id_of("x", 52 * 60))));
+    assert!(!store.has(&format!("{oldest}.log")));
     assert_eq!(prune(&store, &["-y"]), "nothing removed\n");
     assert_eq!(prune(&store, &["--keep", "49", "-y"]).split(',').next(), Some("removed 1 task"));
 }
@@ -36,25 +39,16 @@ fn the_newest_fifty_stay() {
 #[test]
 fn limits_and_states() {
     let store = Store::new();
+    let mut ids = Vec::new();
     for n in 0..6 {
         let state = if n % 2 == 0 { "succeeded" } else { "failed" };
-        let more = json!({"state": state, "finished_at": now_text(n * 86_400)});
-        store.finished(&id_of("x", n * 86_400 + 5), more);
+        ids.push(id_of("x", n * 86_400 + 5));
+        store.finished(&ids[ids.len() - 1], json!({"state": state, "finished_at": now_text(n * 86_400)}));
     }
-    let would = |args: &[&str]| {
-        let all = [&["tasks", "prune", "--dry-run", "--json"], args].concat();
-        let said = store.gco(&all).json();
-        let removed = said["removed"].as_array().unwrap().clone();
-        let place = |id: &serde_json::Value| {
-            (0..6)
-                .find(|n| {
-                    id.as_str() == Some(&id_of("x", n * 86_400 + 5))
-                        || id.as_str() == Some(&id_of("x", n * 86_400 + 4))
-                        || id.as_str() == Some(&id_of("x", n * 86_400 + 6))
-                })
-                .unwrap_or(99)
-        };
-        removed.iter().map(place).collect::<Vec<_>>()
+    let would = |args: &[&str]| -> Vec<usize> {
+        let said = store.gco(&[&["tasks", "prune", "--dry-run", "--json"], args].concat()).json();
+        let removed = said["removed"].as_array().unwrap();
+        removed.iter().map(|id| ids.iter().position(|known| id == known).unwrap()).collect()
     };
     assert_eq!(would(&[]), [0; 0]);
     assert_eq!(would(&["--keep", "4"]), [4, 5]);
@@ -180,6 +174,7 @@ fn a_planted_log_harms_nothing() {
         "{}",
         ran.stderr
     );
+    assert!(!store.has("dir-1-1.json"), "the record goes first");
     assert!(!store.has("link-1-1.log") && store.has("record-1-1.json") && exists(&outside));
     assert_eq!(fs::read_to_string(outside).unwrap(), "precious");
 }
@@ -189,7 +184,7 @@ fn many_at_once_remove_each_task_once() {
     let store = Store::new();
     let command = Living::new();
     for n in 0..300 {
-        store.finished(&id_of("x", n), json!({}));
+        store.finished(&format!("x-{}-0", 1_795_000_000_000_u64 + n), json!({}));
     }
     store.running(&id_of("run", 1000), command.pid(), command.pid(), json!({}));
     let prunes: Vec<_> = (0..8)
@@ -241,16 +236,17 @@ fn the_supervisor_keeps_so_many() {
     let store = Store::new();
     let command = Living::new();
     for n in 0..10 {
-        store.finished(&id_of("x", 10 + n), json!({}));
+        store.finished(&id_of("x", 60 + n * 60), json!({}));
     }
     store.running(&id_of("run", 1), command.pid(), command.pid(), json!({}));
-    store.running(&id_of("old", 9000), command.pid(), command.pid(), json!({}));
+    let old = id_of("old", 9000);
+    store.running(&old, command.pid(), command.pid(), json!({}));
     let dir = opened(&store);
     assert_eq!(prune::retain(&dir, 0).unwrap(), 0);
     assert_eq!(prune::retain(&dir, 12).unwrap(), 0);
     assert_eq!(prune::retain(&dir, 4).unwrap(), 6);
     assert_eq!(store.names().len(), 12);
-    assert!(store.has(&format!("{}.json", id_of("old", 9000))));
+    assert!(store.has(&format!("{old}.json")));
     assert_eq!(prune::retain(&dir, 4).unwrap(), 0);
 }
 

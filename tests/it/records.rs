@@ -238,8 +238,14 @@ pub fn is_root() -> bool {
 
 /// Runs `command` with `input` on a terminal of its own, and gives what appeared there and the exit code.
 pub fn on_a_terminal(mut command: Command, input: &str) -> (String, Option<i32>) {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
     use std::io::Read;
     let pty = nix::pty::openpty(None, None).unwrap();
+    // What is typed ahead would be shown somewhere in the output.
+    let mut settings = tcgetattr(&pty.slave).unwrap();
+    settings.local_flags.remove(LocalFlags::ECHO);
+    tcsetattr(&pty.slave, SetArg::TCSANOW, &settings).unwrap();
     let end = || Stdio::from(pty.slave.try_clone().unwrap());
     let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
     drop(command);
@@ -247,13 +253,18 @@ pub fn on_a_terminal(mut command: Command, input: &str) -> (String, Option<i32>)
     master.write_all(input.as_bytes()).unwrap();
     drop(pty.slave);
     let mut seen = Vec::new();
-    // A terminal whose last user has gone ends with EIO.
     let mut chunk = [0; 4096];
-    while let Ok(read) = master.read(&mut chunk) {
-        if read == 0 {
-            break;
+    loop {
+        let mut polled = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut polled, PollTimeout::from(60_000_u16)).unwrap() == 0 {
+            let _ = child.kill();
+            panic!("nothing more came, and no end: {}", String::from_utf8_lossy(&seen));
         }
-        seen.extend_from_slice(&chunk[..read]);
+        // A terminal whose last user has gone ends with EIO.
+        match master.read(&mut chunk) {
+            Ok(read) if read > 0 => seen.extend_from_slice(&chunk[..read]),
+            _ => break,
+        }
     }
     (String::from_utf8_lossy(&seen).replace("\r\n", "\n"), child.wait().unwrap().code())
 }

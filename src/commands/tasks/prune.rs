@@ -256,9 +256,9 @@ fn counts(tasks: usize, leftovers: usize) -> String {
 fn confirmed(work: &Work) -> io::Result<bool> {
     let will = work.pretend();
     let what = counts(will.tasks.len(), will.leftovers.len());
-    let mut err = io::stderr().lock();
-    write!(err, "remove {what} ({})? [y/N] ", size::brief(will.freed))?;
-    err.flush()?;
+    // In one piece: what is typed ahead is not to be echoed into the middle of it.
+    let question = format!("remove {what} ({})? [y/N] ", size::brief(will.freed));
+    io::stderr().write_all(question.as_bytes())?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
