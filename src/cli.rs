@@ -47,11 +47,10 @@ pub fn main(inherited: Inherited) -> i32 {
         },
         Err(error) => return refused(&error, is_run),
     };
-    let code = match result {
+    match result {
         Ok(code) => code,
         Err(error) => report(&error, is_run),
-    };
-    code
+    }
 }
 
 /// Help and version are answers; everything else is a wrong command line. `gco run` then ends with 125,
@@ -79,6 +78,7 @@ fn report(error: &anyhow::Error, is_run: bool) -> i32 {
         Failure::new(code, format!("{error:#}"))
     });
     // With stderr gone too there is nobody left to tell; the exit code still does.
-    let _ = writeln!(io::stderr(), "{failure}");
+    // In one piece, so that several gcos at once do not mix their words.
+    let _ = io::stderr().write_all(format!("{failure}\n").as_bytes());
     i32::from(failure.code())
 }

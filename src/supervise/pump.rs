@@ -21,9 +21,6 @@ const GATHER_BYTES: usize = 16 << 10;
 /// by line is read by the dozen, while a line after a pause is seen at once.
 const GATHER_TIME: Duration = Duration::from_millis(1);
 
-/// How often a stream is read on before it is closed: what is in the pipe, not what comes for ever.
-const LAST_READS: usize = 64;
-
 impl Supervisor {
     /// Takes what the command has written to `stream`, logs it, shows it.
     pub(super) fn take(&mut self, stream: Stream) {
@@ -166,8 +163,11 @@ impl Supervisor {
 
     /// Closes the command's end of `stream`, because the reader of gco's has closed it.
     pub(super) fn close_source(&mut self, stream: Stream) {
-        for _ in 0..LAST_READS {
-            let n = stream.index();
+        let n = stream.index();
+        let Some(source) = &self.handover.sources[n] else { return };
+        // What is in the pipe now, not what may come for ever.
+        let until = self.handover.spools[n].end() + bytes_waiting(source.as_fd());
+        while self.handover.spools[n].end() < until {
             let Some(source) = &self.handover.sources[n] else { return };
             match self.handover.spools[n].take(source.as_fd()) {
                 Ok(Taken::Bytes(_)) => self.store(stream, Instant::now()),
