@@ -16,7 +16,7 @@ use crate::store::{prune, replace};
 use crate::sys::child::Usage;
 use crate::sys::fork::exit_now;
 use crate::sys::time;
-use crate::task::outcome::{Asked, StartError, StartStep};
+use crate::task::outcome::{Asked, StartError, StartStep, signal_name};
 use crate::task::{Exit, Outcome, Stream};
 
 impl Supervisor {
@@ -37,7 +37,7 @@ impl Supervisor {
             now: i64::try_from(time::since_epoch().as_secs()).unwrap_or(i64::MAX),
             elapsed: ended.unwrap_or_else(time::since_boot).saturating_sub(self.handover.facts.started),
             bytes: Stream::BOTH.map(|stream| self.handover.spools[stream.index()].end()),
-            log_bytes: self.handover.journal.len(),
+            log_bytes: self.handover.journal.size(),
             log_truncated: control.lost() > 0,
             tail: self.handover.journal.tail(),
             warnings,
@@ -211,6 +211,14 @@ impl Supervisor {
             self.handover
                 .journal
                 .say_before_more("the command has ended; what follows comes from processes it left behind");
+        }
+    }
+
+    /// The words for an end that is not a success.
+    fn words_for_end(&self, error: &str) -> String {
+        match self.handover.control.exit() {
+            Some((Exit::Signal(signal), ..)) => format!("killed by {}", signal_name(signal)),
+            _ => error.replace("exit_code=", "exit code "),
         }
     }
 

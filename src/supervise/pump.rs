@@ -81,7 +81,7 @@ impl Supervisor {
                 &self.handover.spools[n],
                 journal.taken(stream),
                 journal.file(),
-                journal.len(),
+                journal.size(),
             );
             self.shown(stream, state);
         }
