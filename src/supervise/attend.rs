@@ -10,6 +10,7 @@ use crate::sys::child::{self, PidFd};
 use crate::sys::fork::{Side, fork};
 use crate::sys::signals::send_to_group;
 use crate::sys::{process, time};
+use crate::task::outcome::{StartError, StartStep};
 
 /// How long to wait for what is about to happen by itself.
 const SOON: Duration = Duration::from_millis(1);
@@ -134,8 +135,15 @@ impl Supervisor {
         match forked {
             Ok(Side::Child) => return Side::Child,
             Ok(Side::Parent(pid)) => self.guard_with(pid),
-            // Out of processes. It is tried again; until then there is one life less.
-            Err(_) => self.look_again = true,
+            Err(error) => {
+                if self.handover.control.command().is_none() {
+                    // Without a keeper nothing runs, and a shell would not wait for better times either.
+                    let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
+                    self.handover.control.set_start_error(StartError { errno, step: StartStep::Fork });
+                }
+                // Out of processes. It is tried again; until then there is one life less.
+                self.look_again = true;
+            }
         }
         Side::Parent(0)
     }

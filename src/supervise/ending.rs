@@ -17,7 +17,7 @@ use crate::sys::child::Usage;
 use crate::sys::fork::exit_now;
 use crate::sys::time;
 use crate::task::outcome::{Asked, StartError, StartStep, signal_name};
-use crate::task::{Exit, Outcome, Stream};
+use crate::task::{Outcome, State, Stream};
 
 impl Supervisor {
     /// What the record says now.
@@ -198,8 +198,7 @@ impl Supervisor {
         }
         let report = self.not_started_report.take().or_else(|| {
             let (exit, ..) = self.handover.control.exit()?;
-            let error = self.outcome().and_then(|outcome| outcome.error);
-            let words = error.filter(|_| exit != Exit::Code(0)).map(|error| self.words_for_end(&error));
+            let words = self.outcome().as_ref().and_then(words_for_end);
             Some(Report::Ended { exit, words, trouble: self.final_trouble.take() })
         });
         if let Some(report) = report {
@@ -211,14 +210,6 @@ impl Supervisor {
             self.handover
                 .journal
                 .say_before_more("the command has ended; what follows comes from processes it left behind");
-        }
-    }
-
-    /// The words for an end that is not a success.
-    fn words_for_end(&self, error: &str) -> String {
-        match self.handover.control.exit() {
-            Some((Exit::Signal(signal), ..)) => format!("killed by {}", signal_name(signal)),
-            _ => error.replace("exit_code=", "exit code "),
         }
     }
 
@@ -243,5 +234,19 @@ impl Supervisor {
         self.handover.control.set_phase(Phase::Over);
         self.ask(Request::CloseFront);
         exit_now(0)
+    }
+}
+
+/// How an end that is not a success is told to the person at the terminal.
+fn words_for_end(outcome: &Outcome) -> Option<String> {
+    let how = match (outcome.signal, outcome.exit_code) {
+        (Some(signal), _) => format!("killed by {}", signal_name(signal)),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "exit status unknown".to_owned(),
+    };
+    match outcome.state {
+        State::Succeeded => None,
+        State::Cancelled => Some(format!("was cancelled: {how}")),
+        _ => Some(format!("failed: {how}")),
     }
 }

@@ -16,7 +16,7 @@ use super::supervisor;
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
 use crate::sys::descriptors::{Kind, close_foreign, kind, message_pair, standard};
 use crate::sys::fork::{Side, fork};
-use crate::sys::signals::{Queue, die_of, stop_self};
+use crate::sys::signals::{Queue, default_sigchld, die_of, stop_self};
 use crate::sys::start::Inherited;
 use crate::sys::terminal::has_controlling_terminal;
 use crate::task::{Exit, Spec, Stream};
@@ -74,6 +74,9 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<i32, Fail
     let wanted = PASSED_ON.into_iter().filter(|&s| !inherited.ignores(s) && !inherited.blocks(s));
     let had_terminal = has_controlling_terminal();
     let talks = !manner.quiet && !spec.detach && kind(standard(2)) == Kind::Terminal;
+    // A caller that ignores SIGCHLD would have gco's processes lose the exit status of their children. The command
+    // gets it as it was.
+    default_sigchld();
     let (front, back) = message_pair().map_err(cannot)?;
     // Before the fork: a signal must not end the one side and miss the other.
     let signals = Queue::new(wanted).map_err(cannot)?;
@@ -158,7 +161,7 @@ impl FrontEnd {
                 }
                 if let (Some(words), true) = (words, self.talks) {
                     let name = self.id.as_deref().map_or(String::new(), |id| format!(" {id}"));
-                    say(&format!("gco: task{name} failed: {words}"));
+                    say(&format!("gco: task{name} {words}"));
                 }
                 return Ok(Some(match exit {
                     Exit::Code(code) => End::Exit(code),

@@ -165,7 +165,9 @@ fn watch(handover: &mut Handover) {
     let parent = control.parent() == std::process::id().cast_signed();
     let Some(pid) = control.command() else { return };
     if parent {
-        if control.exit().is_none() && witness::look(control, pid, handover.command.as_ref()) == Sight::News {
+        while control.exit().is_none()
+            && witness::look(control, pid, handover.command.as_ref()) == Sight::News
+        {
             handover.to_supervisor.ring();
         }
         if control.is_asked(Request::Reap) {

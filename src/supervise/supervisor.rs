@@ -117,9 +117,9 @@ pub fn take_over(mut handover: Handover) -> ! {
     block_all();
     handover.control.count_restart();
     let trouble = setup::recover(&mut handover).err();
+    setup::recall_record(&mut handover);
     if handover.control.phase() == Phase::Underway {
         handover.journal.say("the supervisor was killed and has been replaced");
-        setup::recall_warnings(&mut handover);
         handover.warnings.push("the supervisor was killed and has been replaced".to_owned());
         if let Some(error) = trouble {
             let words = crate::failure::io_words(&error);
@@ -216,6 +216,7 @@ impl Supervisor {
         if control.phase() >= Phase::Final {
             self.machine.ended(Instant::now());
             self.machine.resume_finished();
+            self.have_reaped();
             self.begin_rerun();
         }
         for stream in Stream::BOTH {

@@ -96,3 +96,11 @@ pub fn restore(inherited: &Inherited) {
     }
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(inherited.mask()), None);
 }
+
+/// Sets SIGCHLD to its default: if it is ignored, the kernel reaps children itself and their exit status is lost.
+pub fn default_sigchld() {
+    // SAFETY: the default action of SIGCHLD is to do nothing.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+    }
+}
