@@ -39,8 +39,6 @@ pub fn live(mut handover: Handover, supervisor: i32) -> ! {
     for fd in 0..3 {
         release(fd);
     }
-    // Nothing is at stake: it only keeps a file system from being unmounted.
-    let _ = nix::unistd::chdir("/");
     let mut guarded = Guarded::by(supervisor);
     loop {
         match wait(&handover, children.as_ref(), &guarded) {
