@@ -183,7 +183,7 @@ impl Supervisor {
                 let parent = nix::unistd::getppid().as_raw();
                 // The publisher's thread does not exist on this side of the fork; its locks were all open.
                 let Self { handover, .. } = self;
-                keeper::live(handover, parent);
+                keeper::live(handover, parent, take_over);
             }
             self.notice();
             let now = Instant::now();
@@ -253,13 +253,16 @@ impl Supervisor {
         }
     }
 
-    /// The front-end is gone: whoever waits for the end of what it showed must not wait for the task.
+    /// The front-end is gone: whoever waits for the end of what it showed must not wait for the task. A file has nobody
+    /// who waits, and gets the rest as well.
     pub(super) fn front_left(&mut self) {
         self.handover.front = None;
         self.handover.front_process = None;
         self.ask(Request::CloseFront);
         for stream in Stream::BOTH {
-            self.stop_showing(stream);
+            if self.echoes[stream.index()].pollable().is_some() {
+                self.stop_showing(stream);
+            }
         }
         self.rerun = None;
     }
