@@ -89,7 +89,8 @@ enum EchoArg {
 ///
 /// # Errors
 /// What gco itself could not do, with exit code 125.
-pub fn run(args: Args, inherited: Inherited) -> Result<i32> {
+pub fn run(args: Args, mut inherited: Inherited) -> Result<i32> {
+    inherited.note_open_descriptors();
     let disabled = is_disabled(std::env::var_os(DISABLE_VARIABLE).as_deref());
     if disabled && args.detach {
         let message =

@@ -191,9 +191,9 @@ pub fn recover(handover: &mut Handover) -> io::Result<()> {
 
 /// What the supervisor that died had written down: its warnings, and perhaps the end already. That stays the end.
 pub fn recall_record(handover: &mut Handover) {
-    if let Some(tracking) = &handover.tracking
-        && let Ok(record) = load::read_record(&tracking.dir, &handover.facts.id)
-    {
+    let Some(tracking) = &handover.tracking else { return };
+    replace::sweep(&tracking.dir, &handover.facts.id);
+    if let Ok(record) = load::read_record(&tracking.dir, &handover.facts.id) {
         if matches!(record.state(), Some(State::Succeeded | State::Failed | State::Cancelled))
             && handover.control.phase() == Phase::Underway
         {
