@@ -40,6 +40,9 @@ impl Supervisor {
         if stopped.is_some() != self.told_stopped {
             self.tell_stopped(stopped);
         }
+        if self.waking_front {
+            self.wake_front();
+        }
     }
 
     /// The keeper that forked the command died before it could say that the program executes.
@@ -91,11 +94,17 @@ impl Supervisor {
         match stopped {
             Some(signal) => self.tell(&Report::Stopped(signal)),
             None => {
-                // It may be stopped itself, because it was told so, and cannot hear.
-                if let Some(front) = &self.handover.front_process {
-                    front.send(libc::SIGCONT);
-                }
+                self.tell(&Report::Continued);
+                self.waking_front = self.handover.front.is_some();
             }
+        }
+    }
+
+    /// A front-end that was told to stop, or is just about to, cannot hear: it is woken until it says that it is awake.
+    fn wake_front(&mut self) {
+        match &self.handover.front_process {
+            Some(front) if self.handover.front.is_some() => front.send(libc::SIGCONT),
+            _ => self.waking_front = false,
         }
     }
 

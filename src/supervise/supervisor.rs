@@ -44,6 +44,8 @@ pub struct Supervisor {
     /// The front-end was told that the command is stopped.
     pub(super) told_stopped: bool,
     pub(super) told_started: bool,
+    /// The front-end may be stopped and should not be.
+    pub(super) waking_front: bool,
     /// Look again at the command soon.
     pub(super) look_again: bool,
     /// The directory that is still to be tidied once the task is over.
@@ -164,6 +166,7 @@ impl Supervisor {
             pending: Vec::new(),
             told_stopped: false,
             told_started: false,
+            waking_front: false,
             look_again: false,
             last_take: [None; 2],
             handover,
@@ -244,6 +247,7 @@ impl Supervisor {
             match Order::hear(front.as_fd()) {
                 Heard::Message(Order::Pass(signal)) => self.pass_on(signal),
                 Heard::Message(Order::Close(stream)) => self.close_source(stream),
+                Heard::Message(Order::Awake) => self.waking_front = false,
                 Heard::Nothing => return,
                 Heard::Gone => {
                     self.front_left();

@@ -38,7 +38,7 @@ impl Supervisor {
     }
 
     fn timeout(&self) -> PollTimeout {
-        let soon = self.look_again.then(|| Instant::now() + SOON);
+        let soon = (self.look_again || self.waking_front).then(|| Instant::now() + SOON);
         let Some(deadline) = self.machine.deadline().into_iter().chain(soon).min() else {
             return PollTimeout::NONE;
         };

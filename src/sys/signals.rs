@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, killpg, raise, signal, sigprocmask};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, killpg, raise, signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
@@ -64,9 +64,17 @@ pub fn send_to_group(group: i32, number: i32) {
     }
 }
 
-/// Stops this process as an uncaught SIGTSTP would; returns when it has been continued.
-pub fn stop_self() {
-    let _ = kill(Pid::this(), Signal::SIGSTOP);
+/// Stops this process by signal `number`, as it stopped the command: the shell then says the same of both. Returns when it
+/// has been continued, or at once where that signal does not stop.
+pub fn stop_by(number: i32) {
+    let Ok(wanted) = Signal::try_from(number) else { return };
+    let mut only = SigSet::empty();
+    only.add(wanted);
+    let mut before = SigSet::empty();
+    let _ = raise(wanted);
+    // It is delivered here if it was blocked, and before the next line.
+    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), Some(&mut before));
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
 }
 
 /// Dies of signal `number` as the command did, without a core dump of its own. Returns only if that signal does
