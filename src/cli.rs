@@ -56,14 +56,24 @@ pub fn main(inherited: Inherited) -> i32 {
 /// Help and version are answers; everything else is a wrong command line. `gco run` then ends with 125,
 /// because 2 could be the command's own.
 fn refused(error: &clap::Error, is_run: bool) -> i32 {
-    let printed = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match printed {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return match error.print() {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => i32::from(EXIT_FAILED),
             _ => 0,
-        },
-        _ if is_run => i32::from(EXIT_GCO_FAILED),
-        _ => i32::from(EXIT_USAGE),
+        };
+    }
+    // With stderr gone too there is nobody left to tell; the exit code still does.
+    let _ = io::stderr().write_all(in_our_words(&error.render().to_string()).as_bytes());
+    i32::from(if is_run { EXIT_GCO_FAILED } else { EXIT_USAGE })
+}
+
+/// The parser's message in the form that all of gco's have.
+fn in_our_words(message: &str) -> String {
+    let message = message.replace("\n\nFor more information, try '--help'.", "\nhint: '--help' tells more");
+    match message.strip_prefix("error: ") {
+        Some(rest) => format!("gco: {rest}"),
+        // Help that is shown because nothing was asked for.
+        None => message,
     }
 }
 

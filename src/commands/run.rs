@@ -1,6 +1,7 @@
 //! `gco run`: supervises a command.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -148,7 +149,7 @@ fn spec(args: Args) -> Result<Spec, Failure> {
             EchoArg::OnFailure => Echo::OnFailure,
         },
         detach: args.detach,
-        retention: retention()?,
+        retention: retention(),
         argv: args.command,
     })
 }
@@ -183,12 +184,18 @@ fn is_disabled(value: Option<&OsStr>) -> bool {
     matches!(value.as_str(), "1" | "true" | "yes")
 }
 
-fn retention() -> Result<usize, Failure> {
-    match std::env::var_os(RETENTION_VARIABLE).filter(|value| !value.is_empty()) {
-        None => Ok(DEFAULT_RETENTION),
-        Some(value) => value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-            failed(format!("{RETENTION_VARIABLE} is '{}', which is not a number of tasks", value.display()))
-                .hint("0 keeps all tasks")
-        }),
-    }
+/// A setting that makes no sense is said and passed over: it must not keep a nightly job from running.
+fn retention() -> usize {
+    let Some(value) = std::env::var_os(RETENTION_VARIABLE).filter(|value| !value.is_empty()) else {
+        return DEFAULT_RETENTION;
+    };
+    value.to_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+        let words = format!(
+            "gco: {RETENTION_VARIABLE} is '{}', which is not a number of tasks; {DEFAULT_RETENTION} are kept\n",
+            value.display()
+        );
+        // One who is not at the terminal misses it.
+        let _ = std::io::stderr().write_all(words.as_bytes());
+        DEFAULT_RETENTION
+    })
 }

@@ -141,8 +141,10 @@ impl StatusDir {
 
 /// Only gco's own part is made private; a home that is missing is made as usual.
 fn make(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return Ok(()),
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory")),
+        Err(_) => {}
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
