@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{self, run, tasks};
+use crate::commands::{self, complete, run, tasks};
 use crate::failure::{EXIT_FAILED, EXIT_GCO_FAILED, EXIT_USAGE, Failure};
 use crate::sys::start::Inherited;
 
@@ -39,6 +39,9 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main(inherited: Inherited) -> i32 {
     let words: Vec<OsString> = std::env::args_os().collect();
+    if complete::is_asked_for(&words) {
+        return complete::run(command, words).unwrap_or_else(|error| report(&error, false));
+    }
     let is_run = words.get(1).is_some_and(|word| word == "run");
     let result = match Cli::try_parse_from(words) {
         Ok(cli) => match cli.command {
