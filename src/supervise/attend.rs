@@ -23,11 +23,9 @@ impl Supervisor {
         if !self.told_started && (control.is_executing() || self.lost_starter()) {
             self.started();
         }
-        if let Some(error) = control.start_error()
-            && !self.machine.is_draining()
-            && !self.machine.is_finished()
-        {
-            self.not_started(error);
+        let unstarted = control.start_error().is_some();
+        if unstarted && !self.machine.is_draining() && !self.machine.is_finished() {
+            self.not_started();
         }
         if self.told_started && control.exit().is_none() && !self.is_kept_by_parent() {
             self.look_myself();
@@ -85,16 +83,13 @@ impl Supervisor {
         }
     }
 
+    /// Has the front-end stop when the command has stopped, and go on with it.
+    ///
+    /// Both by a signal from here: told by a message, it could stop itself after the signal to go on has come.
     pub(super) fn tell_stopped(&mut self, stopped: Option<i32>) {
         self.told_stopped = stopped.is_some();
-        match stopped {
-            Some(signal) => self.tell(&Report::Stopped(signal)),
-            None => {
-                // It may be stopped itself, because it was told so, and cannot hear.
-                if let Some(front) = &self.handover.front_process {
-                    front.send(libc::SIGCONT);
-                }
-            }
+        if let Some(front) = self.handover.front_process.as_ref().filter(|_| !self.handover.detach) {
+            front.send(if stopped.is_some() { libc::SIGSTOP } else { libc::SIGCONT });
         }
     }
 

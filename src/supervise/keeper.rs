@@ -61,7 +61,10 @@ pub fn live(mut handover: Handover, supervisor: i32) -> ! {
             }
             match replace(&guarded) {
                 Replaced::By(next) => guarded = next,
-                Replaced::Myself => supervisor::take_over(handover),
+                Replaced::Myself => {
+                    drop((children, guarded));
+                    supervisor::take_over(handover)
+                }
             }
         }
     }

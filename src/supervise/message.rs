@@ -32,10 +32,10 @@ pub enum Report {
         /// Why, for a person.
         why: String,
     },
-    /// The command was stopped by this signal.
-    Stopped(i32),
     /// Nothing will be shown on this stream any more.
     Closed(Stream),
+    /// The command has ended; how will be said once that is on disk.
+    Ending,
     /// The reader of this stream has closed it. If all is well with the terminal, the command is to be told.
     ReaderGone(Stream),
     /// The task is over and all its output has been shown.
@@ -80,8 +80,8 @@ impl Report {
             Report::Claimed { id, trouble } => json!(["claimed", id, text_of(trouble)]),
             Report::Started => json!(["started"]),
             Report::NotStarted { code, why } => json!(["not started", code, short(why)]),
-            Report::Stopped(signal) => json!(["stopped", signal]),
             Report::Closed(stream) => json!(["closed", stream.index()]),
+            Report::Ending => json!(["ending"]),
             Report::ReaderGone(stream) => json!(["reader gone", stream.index()]),
             Report::Ended { exit, words, trouble } => {
                 let (kind, number) = match exit {
@@ -105,8 +105,8 @@ impl Report {
                 "claimed" => Report::Claimed { id: text(1), trouble: text(2) },
                 "started" => Report::Started,
                 "not started" => Report::NotStarted { code: number(1)?, why: text(2)? },
-                "stopped" => Report::Stopped(number(1)?),
                 "closed" => Report::Closed(stream_at(number(1)?)?),
+                "ending" => Report::Ending,
                 "reader gone" => Report::ReaderGone(stream_at(number(1)?)?),
                 "ended" => {
                     let exit = match packet.get(1)?.as_str()? {
@@ -203,7 +203,7 @@ mod tests {
             Report::Claimed { id: None, trouble: Some("no \"room\"\n".to_owned()) },
             Report::Started,
             Report::NotStarted { code: 127, why: "not found".to_owned() },
-            Report::Stopped(libc::SIGTSTP),
+            Report::Ending,
             Report::Closed(Stream::Stderr),
             Report::ReaderGone(Stream::Stdout),
             Report::Ended { exit: Exit::Signal(9), words: Some("x".to_owned()), trouble: None },
