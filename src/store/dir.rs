@@ -86,7 +86,10 @@ impl StatusDir {
     pub fn for_writing() -> Result<Self, Unusable> {
         let path = Self::location()?;
         let unusable = |why: String| Unusable { path: path.clone(), why };
-        make(&path).map_err(|error| unusable(io_words(&error)))?;
+        make(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => unusable("it is not a directory".to_owned()),
+            _ => unusable(io_words(&error)),
+        })?;
         let meta = fs::metadata(&path).map_err(|error| unusable(io_words(&error)))?;
         if !meta.is_dir() {
             return Err(unusable("it is not a directory".to_owned()));

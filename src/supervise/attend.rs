@@ -24,11 +24,9 @@ impl Supervisor {
         if !self.told_started && (control.is_executing() || self.lost_starter()) {
             self.started();
         }
-        if let Some(error) = control.start_error()
-            && !self.machine.is_draining()
-            && !self.machine.is_finished()
-        {
-            self.not_started(error);
+        let unstarted = control.start_error().is_some();
+        if unstarted && !self.machine.is_draining() && !self.machine.is_finished() {
+            self.not_started();
         }
         if self.told_started && control.exit().is_none() && !self.is_kept_by_parent() {
             self.look_myself();
@@ -89,6 +87,7 @@ impl Supervisor {
         }
     }
 
+    /// Has the front-end stop when the command has stopped, and go on with it.
     pub(super) fn tell_stopped(&mut self, stopped: Option<i32>) {
         self.told_stopped = stopped.is_some();
         match stopped {

@@ -134,18 +134,17 @@ impl Supervisor {
     }
 
     /// The command could not be started.
-    pub(super) fn not_started(&mut self, error: StartError) {
+    pub(super) fn not_started(&mut self) {
         self.handover.command_has_started();
         for stream in Stream::BOTH {
             self.close_source(stream);
         }
         self.machine.ended(Instant::now());
-        let report = Report::NotStarted { code: error.exit_code(), why: self.why_not_started(error) };
-        self.not_started_report = Some(report);
     }
 
     /// The command has ended.
     pub(super) fn ended(&mut self) {
+        self.tell(&Report::Ending);
         self.count_what_is_owed();
         self.machine.ended(Instant::now());
         for stream in Stream::BOTH {
@@ -196,7 +195,10 @@ impl Supervisor {
         if Stream::BOTH.into_iter().all(|stream| !self.machine.is_open(stream)) {
             self.drop_lock();
         }
-        let report = self.not_started_report.take().or_else(|| {
+        let not_started = self.handover.control.start_error();
+        let not_started = not_started
+            .map(|error| Report::NotStarted { code: error.exit_code(), why: self.why_not_started(error) });
+        let report = not_started.or_else(|| {
             let (exit, ..) = self.handover.control.exit()?;
             let words = self.outcome().as_ref().and_then(words_for_end);
             Some(Report::Ended { exit, words, trouble: self.final_trouble.take() })

@@ -6,6 +6,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -33,6 +34,10 @@ const PASSED_ON: [i32; 8] = [
     libc::SIGCONT,
 ];
 
+/// Most commands close stderr by ending. Only when one has closed it for this long without ending is it let go of here
+/// too: gco may have last words.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// How `gco run` is to be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manner {
@@ -54,6 +59,8 @@ struct FrontEnd {
     manner: Manner,
     detach: bool,
     id: Option<String>,
+    /// When the reader of stderr is to see its end.
+    let_go_of_stderr_at: Option<Instant>,
 }
 
 /// How a front-end ends.
@@ -95,8 +102,16 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<i32, Fail
         release(1);
     }
     let detach = spec.detach;
-    let mut front_end =
-        FrontEnd { supervisor: front, signals, had_terminal, talks, manner, detach, id: None };
+    let mut front_end = FrontEnd {
+        supervisor: front,
+        signals,
+        had_terminal,
+        talks,
+        manner,
+        detach,
+        id: None,
+        let_go_of_stderr_at: None,
+    };
     match front_end.stay()? {
         End::Exit(code) => Ok(code),
         End::Signal(signal) => {
@@ -129,7 +144,10 @@ impl FrontEnd {
                     Heard::Gone => return Err(self.abandoned()),
                 }
             }
-            wait(&[self.supervisor.as_fd(), self.signals.as_fd()]);
+            if self.let_go_of_stderr_at.take_if(|at| *at <= Instant::now()).is_some() {
+                release(2);
+            }
+            wait(&[self.supervisor.as_fd(), self.signals.as_fd()], self.let_go_of_stderr_at);
         }
     }
 
@@ -150,8 +168,11 @@ impl FrontEnd {
                 // If the supervisor is gone that is heard next.
                 let _ = Order::Awake.send(self.supervisor.as_fd());
             }
-            Report::Closed(Stream::Stderr) if kind(standard(2)) != Kind::Terminal => release(2),
+            Report::Closed(Stream::Stderr) if kind(standard(2)) != Kind::Terminal => {
+                self.let_go_of_stderr_at = Some(Instant::now() + LAST_WORDS);
+            }
             Report::Closed(_) => {}
+            Report::Ending => self.let_go_of_stderr_at = None,
             Report::ReaderGone(stream) => {
                 if self.had_terminal && !has_controlling_terminal() {
                     return Ok(Some(End::Signal(libc::SIGHUP)));
@@ -229,9 +250,14 @@ fn say(words: &str) {
     let _ = writeln!(io::stderr(), "{words}");
 }
 
-fn wait(on: &[BorrowedFd<'_>]) {
+fn wait(on: &[BorrowedFd<'_>], until: Option<Instant>) {
     let mut fds: Vec<PollFd<'_>> = on.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    match poll(&mut fds, PollTimeout::NONE) {
+    // Rounded up: a poll that returns too early only turns in vain.
+    let timeout = until.map_or(PollTimeout::NONE, |until| {
+        let millis = until.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+    });
+    match poll(&mut fds, timeout) {
         Ok(_) | Err(Errno::EINTR) => {}
         // Out of memory for the moment.
         Err(_) => std::thread::sleep(std::time::Duration::from_millis(1)),

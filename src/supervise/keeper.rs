@@ -61,7 +61,10 @@ pub fn live(mut handover: Handover, supervisor: i32, take_over: TakeOver) -> ! {
             }
             match replace(&guarded) {
                 Replaced::By(next) => guarded = next,
-                Replaced::Myself => take_over(handover),
+                Replaced::Myself => {
+                    drop((children, guarded));
+                    take_over(handover)
+                }
             }
         }
     }

@@ -39,6 +39,8 @@ pub enum Report {
     Continued,
     /// Nothing will be shown on this stream any more.
     Closed(Stream),
+    /// The command has ended; how will be said once that is on disk.
+    Ending,
     /// The reader of this stream has closed it. If all is well with the terminal, the command is to be told.
     ReaderGone(Stream),
     /// The task is over and all its output has been shown.
@@ -88,6 +90,7 @@ impl Report {
             Report::Stopped(signal) => json!(["stopped", signal]),
             Report::Continued => json!(["continued"]),
             Report::Closed(stream) => json!(["closed", stream.index()]),
+            Report::Ending => json!(["ending"]),
             Report::ReaderGone(stream) => json!(["reader gone", stream.index()]),
             Report::Ended { exit, words, trouble } => {
                 let (kind, number) = match exit {
@@ -114,6 +117,7 @@ impl Report {
                 "stopped" => Report::Stopped(number(1)?),
                 "continued" => Report::Continued,
                 "closed" => Report::Closed(stream_at(number(1)?)?),
+                "ending" => Report::Ending,
                 "reader gone" => Report::ReaderGone(stream_at(number(1)?)?),
                 "ended" => {
                     let exit = match packet.get(1)?.as_str()? {
@@ -214,6 +218,7 @@ mod tests {
             Report::NotStarted { code: 127, why: "not found".to_owned() },
             Report::Stopped(libc::SIGTSTP),
             Report::Continued,
+            Report::Ending,
             Report::Closed(Stream::Stderr),
             Report::ReaderGone(Stream::Stdout),
             Report::Ended { exit: Exit::Signal(9), words: Some("x".to_owned()), trouble: None },

@@ -157,7 +157,11 @@ impl Supervisor {
             && self.echoes[n].has_shown(self.handover.spools[n].end())
         {
             self.stop_showing(stream);
-            self.tell(&Report::Closed(stream));
+            // What ends all by itself needs no telling, and there may be words to come on it.
+            let control = self.handover.control;
+            if control.exit().is_none() && control.start_error().is_none() {
+                self.tell(&Report::Closed(stream));
+            }
         }
     }
 

@@ -154,12 +154,9 @@ fn claim(facts: &mut Facts) -> Result<Tracking, String> {
         let id = TaskId::new(&facts.tool, millis, counter);
         let lock = match TaskLock::take(&dir, &id) {
             Ok(lock) => lock,
-            Err(error)
-                if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
-                    && dir.lock(&id).exists() =>
-            {
-                continue;
-            }
+            // Another task has this id.
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => continue,
+            Err(error) if error.raw_os_error() == Some(libc::EACCES) && dir.lock(&id).exists() => continue,
             Err(error) => return Err(cannot(&error)),
         };
         facts.log_path = dir.log(&id).to_string_lossy().into_owned();

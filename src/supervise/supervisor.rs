@@ -50,8 +50,6 @@ pub struct Supervisor {
     pub(super) look_again: bool,
     /// The directory that is still to be tidied once the task is over.
     pub(super) retire: Option<StatusDir>,
-    /// What the front-end is to hear in the end instead of how the command ended.
-    pub(super) not_started_report: Option<Report>,
     /// Up to where each stream is known to be the command's own, once that has ended.
     pub(super) owed_until: [u64; 2],
     /// When bytes last came, for gathering.
@@ -157,7 +155,6 @@ impl Supervisor {
             final_trouble: None,
             pruned: false,
             retire: None,
-            not_started_report: None,
             owed_until: [0; 2],
             me: (me, process::look(me).map(|seen| seen.start)),
             keeper: None,
@@ -184,9 +181,7 @@ impl Supervisor {
         loop {
             if self.keeper.is_none() && self.make_keeper() == Side::Child {
                 let parent = nix::unistd::getppid().as_raw();
-                // The publisher's thread does not exist on this side of the fork; its locks were all open.
-                let Self { handover, .. } = self;
-                keeper::live(handover, parent, take_over);
+                keeper::live(self.into_handover(), parent, take_over);
             }
             self.notice();
             let now = Instant::now();
@@ -209,14 +204,18 @@ impl Supervisor {
         }
     }
 
+    /// On the keeper's side of the fork: lets go of all but the handover, most of all of where output is shown.
+    fn into_handover(self) -> Handover {
+        // The publisher's thread does not exist on this side; its locks were all open.
+        self.handover
+    }
+
     /// Takes up what a predecessor left.
     fn resume(&mut self) {
         let control = self.handover.control;
-        self.told_started = control.is_executing();
-        if self.told_started {
-            self.machine.started(Instant::now());
-        }
+        // While it is under way the start is told again: a detached front-end may still be waiting for it.
         if control.phase() >= Phase::Final {
+            self.told_started = control.is_executing();
             self.machine.ended(Instant::now());
             self.machine.resume_finished();
             self.have_reaped();

@@ -1,10 +1,11 @@
 //! Signals: taking them as events, passing them on, dying of them.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, killpg, raise, signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, raise, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
@@ -80,15 +81,18 @@ pub fn stop_by(number: i32) {
 /// Dies of signal `number` as the command did, without a core dump of its own. Returns only if that signal does
 /// not end this process, as for process 1 of a container.
 pub fn die_of(number: i32) {
-    let Ok(wanted) = Signal::try_from(number) else { return };
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let _ = nix::sys::prctl::set_dumpable(false);
-    // SAFETY: the default action runs no code of ours.
-    let _ = unsafe { signal(wanted, SigHandler::SigDfl) };
-    let mut only = SigSet::empty();
-    only.add(wanted);
-    let _ = raise(wanted);
-    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None);
+    // By number throughout: real-time signals have no names.
+    let mut only = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the default action runs no code of ours; the set is made empty before it is used.
+    unsafe {
+        libc::signal(number, libc::SIG_DFL);
+        libc::sigemptyset(only.as_mut_ptr());
+        libc::sigaddset(only.as_mut_ptr(), number);
+        libc::raise(number);
+        libc::sigprocmask(libc::SIG_UNBLOCK, only.as_ptr(), std::ptr::null_mut());
+    }
 }
 
 /// Gives this process, a child about to execute the command, the signals as gco's caller had set them.
