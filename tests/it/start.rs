@@ -106,13 +106,18 @@ fn a_wrong_command_line_is_125_and_leaves_nothing() {
     let plain = home.path().join("plain");
     let line = format!("gco: cannot run in '{}': it is not a directory\n", plain.display());
     home.gco(["run", "--cwd", "plain", "--", "true"]).run().code(125).stdout("").stderr(line);
-    home.gco(["run", "--", "true"])
+    assert_eq!(home.names(), Vec::<String>::new());
+}
+
+#[test]
+fn a_setting_that_makes_no_sense_does_not_keep_a_command_from_running() {
+    let home = Home::new();
+    home.gco(["run", "--", "echo", "ran"])
         .env("GCO_TASK_RETENTION", "-1")
         .run()
-        .code(125)
-        .stdout("")
-        .stderr_has("GCO_TASK_RETENTION is '-1', which is not a number of tasks");
-    assert_eq!(home.names(), Vec::<String>::new());
+        .code(0)
+        .stdout("ran\n")
+        .stderr("gco: GCO_TASK_RETENTION is '-1', which is not a number of tasks; 50 are kept\n");
 }
 
 #[test]
