@@ -10,6 +10,7 @@ use super::handover::{Handover, release};
 use super::machine::{Action, Machine};
 use super::message::{Heard, Order, Report};
 use super::publisher::Publisher;
+use super::pump::Pace;
 use super::rerun::Rerun;
 use super::{keeper, setup};
 use crate::store::StatusDir;
@@ -52,8 +53,8 @@ pub struct Supervisor {
     pub(super) retire: Option<StatusDir>,
     /// Up to where each stream is known to be the command's own, once that has ended.
     pub(super) owed_until: [u64; 2],
-    /// When bytes last came, for gathering.
-    pub(super) last_take: [Option<Instant>; 2],
+    /// How each stream's bytes come, for gathering.
+    pub(super) pace: [Pace; 2],
 }
 
 #[derive(Debug)]
@@ -165,7 +166,7 @@ impl Supervisor {
             told_started: false,
             waking_front: false,
             look_again: false,
-            last_take: [None; 2],
+            pace: [Pace::default(); 2],
             handover,
         };
         for stream in Stream::BOTH {
