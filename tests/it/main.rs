@@ -12,6 +12,7 @@ mod oracle;
 mod output;
 mod prune;
 mod pty;
+mod readme;
 mod records;
 mod selftest;
 mod status;
