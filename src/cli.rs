@@ -17,6 +17,7 @@ Environment:
   GCO_DISABLE_TASK_STATUS  1, true or yes: 'gco run' keeps no files
   GCO_TASK_RETENTION       How many finished tasks are kept, 50 if not said, 0 for all
   NO_COLOR                 If not empty: no colours
+  COMPLETE                 bash, zsh or fish, and no arguments: print the script for its completions
 
 Examples:
   Run a build as usual, and look at it from anywhere, now or tomorrow:

@@ -17,6 +17,9 @@
 //! Imports run downwards only: `cli` → `commands` → {`supervise`, `store`, `view`} → {`log`, `sys`} →
 //! `task`; `failure` may be used by all. `tests/it/house.rs` keeps it so.
 //!
+//! Around it: `completions/` and `man/` are made from the code (`tests/generated`), what README.md shows is tried
+//! (`tests/it/readme.rs`), and `.ci/run` does everything that must hold before a change goes in.
+//!
 //! # What always holds
 //!
 //! 1. Wrapping is never worse than not wrapping: no fault of gco's own files changes what the command does.

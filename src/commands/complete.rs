@@ -32,12 +32,16 @@ pub const VARIABLE: &str = "COMPLETE";
 /// How many tasks are looked at, the newest.
 const MOST_TASKS: usize = 200;
 
-/// Whether gco was started to complete a command line, or to print a shell's script: with the variable set, and
-/// with no arguments or with `--` before all others, which is no command line of gco's own.
+/// Whether gco was started to complete a command line, or to print a shell's script.
 #[must_use]
 pub fn is_asked_for(words: &[OsString]) -> bool {
-    words.get(1).is_none_or(|word| word == "--")
+    is_no_command_line(words)
         && std::env::var_os(VARIABLE).is_some_and(|shell| !shell.is_empty() && shell != "0")
+}
+
+/// Whether there are no arguments, or `--` comes before all others: neither is a command line of gco's own.
+fn is_no_command_line(words: &[OsString]) -> bool {
+    words.get(1).is_none_or(|word| word == "--")
 }
 
 /// Prints what can stand at the cursor; without words, the script for the shell. What cannot be completed is
@@ -267,10 +271,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_call_for_completions_is_one() {
-        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-        for own in ["gco run -- x", "gco tasks list", "gco -h"] {
-            assert!(!is_asked_for(&words(own)), "{own}");
+    fn a_command_line_is_never_taken_for_a_question() {
+        let is_question =
+            |line: &str| is_no_command_line(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(is_question("gco") && is_question("gco -- gco run"));
+        for own in ["gco run -- x", "gco tasks list", "gco -h", "gco run"] {
+            assert!(!is_question(own), "{own}");
         }
     }
 

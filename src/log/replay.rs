@@ -1,7 +1,7 @@
 //! A log from an offset on, entry by entry, in constant memory.
 //!
 //! An entry is one log line. What is no log of gco's may have longer lines than there can be
-//! ([`MAX_LINE`](super::format::MAX_LINE)); those come in several entries, of which all but the first continue the one before.
+//! ([`MAX_LINE`]); those come in several entries, of which all but the first continue the one before.
 //! A line whose newline has not been written yet is no entry: whoever writes it is in the middle of it, or died
 //! there and a successor will take it back. So nothing of it is remembered, and it is read again next time.
 

@@ -14,6 +14,7 @@ mod oracle;
 mod output;
 mod prune;
 mod pty;
+mod readme;
 mod records;
 mod run;
 mod selftest;

@@ -4,12 +4,14 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus};
 use std::time::Instant;
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::{Winsize, openpty};
+use nix::pty::{Winsize, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -28,23 +30,32 @@ impl Gco<'_> {
     /// Starts it on a new terminal, leading a new session.
     pub fn on_pty(mut self) -> Pty {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        let pair = openpty(&size, None).unwrap();
-        let end = || OwnedFd::try_clone(&pair.slave).unwrap();
+        // Nobody but the command's own three descriptors may keep the terminal open: what is left behind would.
+        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        // SAFETY: the size is read within the call.
+        unsafe { set_window_size(master.as_raw_fd(), &raw const size) }.unwrap();
+        let slave = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlag::O_NOCTTY.bits())
+            .open(ptsname_r(&master).unwrap())
+            .unwrap();
+        let end = || slave.try_clone().unwrap();
         self.command.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(end());
-        let master = pair.master.as_raw_fd();
         // SAFETY: between fork and exec only system calls are made.
         unsafe {
-            self.command.pre_exec(move || {
+            self.command.pre_exec(|| {
                 nix::unistd::setsid()?;
                 if nix::libc::ioctl(0, nix::libc::TIOCSCTTY, 0) < 0 {
                     return Err(io::Error::last_os_error());
                 }
-                nix::libc::close(master);
                 Ok(())
             });
         }
         let child = self.command.spawn().unwrap();
-        Pty { master: Some(File::from(pair.master)), child, screen: Vec::new() }
+        Pty { master: Some(File::from(OwnedFd::from(master))), child, screen: Vec::new() }
     }
 }
 

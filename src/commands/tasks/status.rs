@@ -27,7 +27,7 @@ Examples:
 ///
 /// Its state, command, directory, processes, times, exit code, what it used and wrote, where its log is, and its last
 /// lines. With --json it is the record as on disk, with the state as it really is, and is_alive: whether the
-/// command itself still runs, null if that cannot be told from here.
+/// command itself still runs, null if that cannot be told from here. 'gco tasks show' is the same command.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = MORE)]
 pub struct Args {

@@ -47,8 +47,8 @@ Examples:
 
 /// Show the last lines of a task's log
 ///
-/// Each line has a tag before it: [stdout] or [stderr], which says where the command wrote it, or [gco] for words of gco's
-/// own. On a terminal colours survive, and nothing that moves the cursor does.
+/// Each line has a tag before it, which says whether the command wrote it to stdout or to stderr, or that it is a word of
+/// gco's own. On a terminal colours survive, and nothing that moves the cursor does.
 ///
 /// With --follow it ends when the task has ended and everything has been shown, with exit code 0 whatever became of the
 /// task.
