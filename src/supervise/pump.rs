@@ -157,7 +157,10 @@ impl Supervisor {
             && self.echoes[n].has_shown(self.handover.spools[n].end())
         {
             self.stop_showing(stream);
-            self.tell(&Report::Closed(stream));
+            if stream == Stream::Stderr {
+                // The front-end holds that one open for its own words; the other it has let go of already.
+                self.tell(&Report::Closed(stream));
+            }
         }
     }
 

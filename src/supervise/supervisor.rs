@@ -50,6 +50,8 @@ pub struct Supervisor {
     signals: Option<Queue>,
     /// Signals that came before there was a command.
     pending: Vec<i32>,
+    /// The keeper was asked for something and has not been rung for.
+    has_asked: bool,
     /// The front-end was told that the command is stopped.
     told_stopped: bool,
     told_started: bool,
@@ -171,6 +173,7 @@ impl Supervisor {
             // Without it the supervisor only hears of the command by other ways.
             signals: Queue::new([libc::SIGTERM, libc::SIGINT, libc::SIGCHLD]).ok(),
             pending: Vec::new(),
+            has_asked: false,
             told_stopped: false,
             told_started: false,
             look_again: false,
@@ -316,7 +319,9 @@ impl Supervisor {
         if self.handover.detach {
             self.write_record_now();
         }
-        self.tell(&Report::Started);
+        if self.handover.detach {
+            self.tell(&Report::Started);
+        }
         for signal in std::mem::take(&mut self.pending) {
             self.pass_on(signal);
         }
@@ -343,14 +348,22 @@ impl Supervisor {
     }
 
     /// Asks the keeper.
-    pub(super) fn ask(&self, request: Request) {
+    pub(super) fn ask(&mut self, request: Request) {
         self.handover.control.ask(request);
-        self.handover.to_keeper.ring();
+        self.has_asked = true;
+    }
+
+    /// Rings for the keeper, once for all that it was asked since. If this process is killed before, that is a bell, too.
+    pub(super) fn ring_for_keeper(&mut self) {
+        if std::mem::take(&mut self.has_asked) {
+            self.handover.to_keeper.ring();
+        }
     }
 
     /// Has the command reaped, by whoever is its parent.
     pub(super) fn have_reaped(&mut self) {
         self.ask(Request::Reap);
+        self.ring_for_keeper();
         if !self.is_kept_by_parent()
             && let Some(pid) = self.handover.control.command()
         {
@@ -377,6 +390,7 @@ impl Supervisor {
 
     /// Waits for something to happen, and deals with what the descriptors say.
     fn wait(&mut self) {
+        self.ring_for_keeper();
         let mut ready = Vec::with_capacity(10);
         let failed = {
             let mut fds = Vec::with_capacity(10);
@@ -396,6 +410,8 @@ impl Supervisor {
                 self.happened(what, events);
             }
         }
+        // Before anything else is done: somebody may wait for the end of a stream.
+        self.ring_for_keeper();
     }
 
     fn timeout(&self) -> PollTimeout {
