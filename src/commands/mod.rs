@@ -2,6 +2,7 @@
 //!
 //! No command imports another. What several need is a room of its own below.
 
+pub mod complete;
 pub mod run;
 pub mod tasks;
 

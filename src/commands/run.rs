@@ -1,6 +1,7 @@
 //! `gco run`: supervises a command.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -20,19 +21,56 @@ const RETENTION_VARIABLE: &str = "GCO_TASK_RETENTION";
 /// How many if that is not said.
 const DEFAULT_RETENTION: usize = 50;
 
+/// What help and the man page say after the options.
+const MORE: &str = "\
+Exit status:
+  As the command's: its exit code, or death by the same signal. With --detach 0 once the command runs.
+  125  gco itself failed
+  126  The command was found and cannot be run
+  127  The command was not found
+
+Environment:
+  GCO_TASK_ID              Set for the command: the id of its task
+  GCO_TASK_STATUS_DIR      Where tasks are kept, instead of ~/.gco/tasks
+  GCO_DISABLE_TASK_STATUS  1, true or yes: keep no files; --detach is then refused
+  GCO_TASK_RETENTION       How many finished tasks are kept, 50 if not said, 0 for all
+
+Examples:
+  A build, under a name of its own:
+    gco run --name nightly -- make -j8
+  In the background; it prints the id, and runs on when you log out:
+    gco run -d --label env=prod -- ./deploy.sh eu-west
+  From cron, which sends mail only if something is printed:
+    gco run --echo on-failure -- ./backup.sh /home
+  A pipeline is the shell's, so it needs one:
+    gco run --name words -- sh -c 'sort words | uniq -c >counts'";
+
 /// Run a command as a task
 ///
-/// The command's output appears as it would without gco, and gco ends as the command ends: with its exit code, or by the
-/// signal that ended it. Meanwhile output and state go to the status directory, where `gco tasks` reads them.
+/// The command's output appears at once and as it would without gco, and its input is what gco was given. gco ends as the
+/// command ends: with its exit code, or by the signal that ended it. Signals sent to gco reach the
+/// command, and Ctrl-Z stops it. Meanwhile output and state go to the status directory, where 'gco tasks'
+/// reads them.
 ///
-/// Exit codes of gco itself: 125 gco failed, 126 the command cannot be run, 127 it was not found.
+/// If the terminal goes away or gco is killed, the command runs on in the background, and log and exit code are kept
+/// as if nothing had happened. If the status directory cannot be used, that is said on stderr, and the command
+/// runs without a record.
+///
+/// gco writes nothing of its own to stdout. On stderr, if that is a terminal, it says the task's id at the start, and at
+/// the end how the command failed if it did.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "gco run [OPTIONS] [--] COMMAND [ARGS]...", after_long_help = MORE)]
 pub struct Args {
     /// Name the task; the command's base name if not given
+    ///
+    /// The name is the first part of the task's id, and stands for the newest task that has it. What is not a letter, a
+    /// digit, '.', '_' or '-' becomes '_'.
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: Option<String>,
 
     /// Label the task; may be repeated
+    ///
+    /// Labels are shown by 'gco tasks status', and 'gco tasks list' finds tasks by them. Of one key the last value counts.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
     labels: Vec<(String, String)>,
 
@@ -41,34 +79,46 @@ pub struct Args {
     cwd: Option<PathBuf>,
 
     /// Set a variable in the command's environment; may be repeated
+    ///
+    /// All else in it is as in gco's own. The environment is never stored.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = clap::builder::OsStringValueParser::new())]
     environment: Vec<OsString>,
 
-    /// How many units of work there are, for the progress shown
+    /// How many units of work there are
+    ///
+    /// It is kept in the record, for tools that show progress.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     total: Option<u64>,
 
     /// Print the task's id once the command runs, and leave it to itself
+    ///
+    /// The command's input is then /dev/null, and its output goes to the log alone. If it cannot be started, the exit code
+    /// says so, as without --detach.
     #[arg(short, long)]
     detach: bool,
 
     /// Say nothing about the task itself
+    ///
+    /// The lines about the task on a terminal are left out. What went wrong is still said.
     #[arg(short, long)]
     quiet: bool,
 
     /// When to show the command's output
+    ///
+    /// It goes to the stream it came from, and in any case to the log.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = EchoArg::Always)]
     echo: EchoArg,
 
-    /// With --detach: print the id as JSON
+    /// With --detach: print the id as JSON, {"task_id": "..."}
     #[arg(long, requires = "detach")]
     json: bool,
 
     /// The command and its arguments
+    ///
+    /// Everything from COMMAND on belongs to it, options included. A command that begins with a dash needs '--' before it.
     #[arg(
         required = true,
         trailing_var_arg = true,
-        allow_hyphen_values = true,
         value_name = "COMMAND",
         value_hint = clap::ValueHint::CommandWithArguments
     )]
@@ -89,7 +139,8 @@ enum EchoArg {
 ///
 /// # Errors
 /// What gco itself could not do, with exit code 125.
-pub fn run(args: Args, inherited: Inherited) -> Result<i32> {
+pub fn run(args: Args, mut inherited: Inherited) -> Result<i32> {
+    inherited.note_open_descriptors();
     let disabled = is_disabled(std::env::var_os(DISABLE_VARIABLE).as_deref());
     if disabled && args.detach {
         let message =
@@ -147,7 +198,7 @@ fn spec(args: Args) -> Result<Spec, Failure> {
             EchoArg::OnFailure => Echo::OnFailure,
         },
         detach: args.detach,
-        retention: retention()?,
+        retention: retention(),
         argv: args.command,
     })
 }
@@ -182,12 +233,18 @@ fn is_disabled(value: Option<&OsStr>) -> bool {
     matches!(value.as_str(), "1" | "true" | "yes")
 }
 
-fn retention() -> Result<usize, Failure> {
-    match std::env::var_os(RETENTION_VARIABLE).filter(|value| !value.is_empty()) {
-        None => Ok(DEFAULT_RETENTION),
-        Some(value) => value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-            failed(format!("{RETENTION_VARIABLE} is '{}', which is not a number of tasks", value.display()))
-                .hint("0 keeps all tasks")
-        }),
-    }
+/// A setting that makes no sense is said and passed over: it must not keep a nightly job from running.
+fn retention() -> usize {
+    let Some(value) = std::env::var_os(RETENTION_VARIABLE).filter(|value| !value.is_empty()) else {
+        return DEFAULT_RETENTION;
+    };
+    value.to_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+        let words = format!(
+            "gco: {RETENTION_VARIABLE} is '{}', which is not a number of tasks; {DEFAULT_RETENTION} are kept\n",
+            value.display()
+        );
+        // One who is not at the terminal misses it.
+        let _ = std::io::stderr().write_all(words.as_bytes());
+        DEFAULT_RETENTION
+    })
 }

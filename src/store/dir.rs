@@ -86,7 +86,10 @@ impl StatusDir {
     pub fn for_writing() -> Result<Self, Unusable> {
         let path = Self::location()?;
         let unusable = |why: String| Unusable { path: path.clone(), why };
-        make(&path).map_err(|error| unusable(io_words(&error)))?;
+        make(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => unusable("it is not a directory".to_owned()),
+            _ => unusable(io_words(&error)),
+        })?;
         let meta = fs::metadata(&path).map_err(|error| unusable(io_words(&error)))?;
         if !meta.is_dir() {
             return Err(unusable("it is not a directory".to_owned()));
@@ -141,8 +144,10 @@ impl StatusDir {
 
 /// Only gco's own part is made private; a home that is missing is made as usual.
 fn make(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return Ok(()),
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory")),
+        Err(_) => {}
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

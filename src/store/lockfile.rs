@@ -27,12 +27,17 @@ impl TaskLock {
     /// `WouldBlock` if another supervisor holds it, else what the system says.
     pub fn take(dir: &StatusDir, id: &TaskId) -> io::Result<Self> {
         let path = dir.lock(id);
-        let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                open::regular(dir, &path, OFlag::O_RDWR)?
+        let make = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = loop {
+            match make() {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                other => break other?,
             }
-            Err(error) => return Err(error),
+            match open::regular(dir, &path, OFlag::O_RDWR) {
+                // Its task has just ended and removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => break other?,
+            }
         };
         lock::take(&file)?;
         Ok(Self { file })

@@ -4,7 +4,7 @@
 //! power cut leaves the new name full of NULs (ext4, delayed allocation). The directory is synced only
 //! where a name must survive: when a task is claimed and when it has ended.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 
@@ -54,6 +54,19 @@ pub fn replace(dir: &StatusDir, id: &TaskId, record: &Record) -> io::Result<()> 
 /// What the system says.
 pub fn sync_directory(dir: &StatusDir) -> io::Result<()> {
     File::open(dir.path())?.sync_all()
+}
+
+/// Removes the temporary files that a killed supervisor of task `id` has left. For its successor: nobody else writes
+/// this task's record.
+pub fn sweep(dir: &StatusDir, id: &TaskId) {
+    let prefix = format!(".{id}.");
+    // What cannot be listed or removed is left for `prune`.
+    for entry in fs::read_dir(dir.path()).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(TEMPORARY)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The record in a temporary file, on disk. It vanishes with the value unless it is given its name.

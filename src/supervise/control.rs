@@ -1,7 +1,8 @@
 //! What supervisor and keeper tell each other, in memory that outlives either.
 //!
 //! Every fact that a successor needs and that changes while a task runs is a cell here, written in one
-//! store. A process killed between two stores leaves each cell as it was or as it is to be.
+//! store. A process killed between two stores leaves each cell as it was or as it is to be. What concerns the way of
+//! the bytes is in [`progress`](super::progress).
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use crate::task::{Exit, Stream};
 
 /// The cells by name. Those "per stream" take two.
 #[derive(Debug, Clone, Copy)]
-enum Cell {
+pub(super) enum Cell {
     /// The command's pid, 0 until it is forked.
     Command = 0,
     /// The command's start time in clock ticks, as `/proc` has it.
@@ -104,15 +105,6 @@ impl Request {
     }
 }
 
-/// How far the log is, in one piece.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// The log's length in bytes.
-    pub log_len: u64,
-    /// How many bytes of each stream are in the log, or were given up.
-    pub taken: [u64; 2],
-}
-
 /// The shared memory of one task's processes.
 #[derive(Debug, Clone, Copy)]
 pub struct Control {
@@ -128,23 +120,23 @@ impl Control {
         Ok(Self { cells: Cells::new()? })
     }
 
-    fn cell(&self, cell: Cell, offset: usize) -> &AtomicU64 {
+    pub(super) fn cell(&self, cell: Cell, offset: usize) -> &AtomicU64 {
         &self.cells.get()[cell as usize + offset]
     }
 
-    fn get(&self, cell: Cell) -> u64 {
+    pub(super) fn get(&self, cell: Cell) -> u64 {
         self.cell(cell, 0).load(Ordering::Acquire)
     }
 
-    fn set(&self, cell: Cell, value: u64) {
+    pub(super) fn set(&self, cell: Cell, value: u64) {
         self.cell(cell, 0).store(value, Ordering::Release);
     }
 
-    fn get_of(&self, cell: Cell, stream: Stream) -> u64 {
+    pub(super) fn get_of(&self, cell: Cell, stream: Stream) -> u64 {
         self.cell(cell, stream.index()).load(Ordering::Acquire)
     }
 
-    fn set_of(&self, cell: Cell, stream: Stream, value: u64) {
+    pub(super) fn set_of(&self, cell: Cell, stream: Stream, value: u64) {
         self.cell(cell, stream.index()).store(value, Ordering::Release);
     }
 
@@ -312,95 +304,6 @@ impl Control {
     pub fn count_restart(&self) {
         self.cell(Cell::Restarts, 0).fetch_add(1, Ordering::AcqRel);
     }
-
-    /// How far the log is.
-    #[must_use]
-    pub fn checkpoint(&self) -> Checkpoint {
-        let slot = 3 * (self.get(Cell::Current) & 1) as usize;
-        let part = |n| self.cell(Cell::Checkpoints, slot + n).load(Ordering::Acquire);
-        Checkpoint { log_len: part(0), taken: [part(1), part(2)] }
-    }
-
-    /// Says how far the log is: into the older of the two places, which then counts by one store.
-    pub fn set_checkpoint(&self, checkpoint: Checkpoint) {
-        let next = (self.get(Cell::Current) & 1) ^ 1;
-        let slot = 3 * next as usize;
-        let values = [checkpoint.log_len, checkpoint.taken[0], checkpoint.taken[1]];
-        for (n, value) in values.into_iter().enumerate() {
-            self.cell(Cell::Checkpoints, slot + n).store(value, Ordering::Release);
-        }
-        self.set(Cell::Current, next);
-    }
-
-    /// How far `stream` has been shown.
-    #[must_use]
-    pub fn shown(&self, stream: Stream) -> u64 {
-        self.get_of(Cell::Shown, stream)
-    }
-
-    /// Says how far.
-    pub fn set_shown(&self, stream: Stream, to: u64) {
-        self.set_of(Cell::Shown, stream, to);
-    }
-
-    /// Whether nothing of `stream` is shown any more.
-    #[must_use]
-    pub fn is_hidden(&self, stream: Stream) -> bool {
-        self.get_of(Cell::Hidden, stream) != 0
-    }
-
-    /// Says so.
-    pub fn set_hidden(&self, stream: Stream) {
-        self.set_of(Cell::Hidden, stream, 1);
-    }
-
-    /// The stream offset of the first byte in `stream`'s ring, given the ring's position: a rewind that
-    /// was under way when its process died is finished, or undone.
-    #[must_use]
-    pub fn settle_base(&self, stream: Stream, position: usize) -> u64 {
-        let next_position = self.get_of(Cell::NextPosition, stream);
-        if next_position > 0 && next_position - 1 == position as u64 {
-            self.set_of(Cell::Base, stream, self.get_of(Cell::NextBase, stream));
-        }
-        self.set_of(Cell::NextPosition, stream, 0);
-        self.get_of(Cell::Base, stream)
-    }
-
-    /// Announces that `stream`'s ring is to begin at `base`, its position becoming `position`, which is less than
-    /// it is.
-    pub fn begin_rewind(&self, stream: Stream, base: u64, position: usize) {
-        self.set_of(Cell::NextBase, stream, base);
-        self.set_of(Cell::NextPosition, stream, position as u64 + 1);
-    }
-
-    /// The position has been set: what was announced is so.
-    pub fn end_rewind(&self, stream: Stream) {
-        self.set_of(Cell::Base, stream, self.get_of(Cell::NextBase, stream));
-        self.set_of(Cell::NextPosition, stream, 0);
-    }
-
-    /// Device and inode of the log that is being written.
-    #[must_use]
-    pub fn log_file(&self) -> (u64, u64) {
-        (self.get(Cell::LogDevice), self.get(Cell::LogInode))
-    }
-
-    /// Says which file it is.
-    pub fn set_log_file(&self, device: u64, inode: u64) {
-        self.set(Cell::LogDevice, device);
-        self.set(Cell::LogInode, inode);
-    }
-
-    /// How many bytes of output are not in the log.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.get(Cell::Lost)
-    }
-
-    /// Counts bytes that are not.
-    pub fn count_lost(&self, bytes: u64) {
-        self.cell(Cell::Lost, 0).fetch_add(bytes, Ordering::AcqRel);
-    }
 }
 
 /// The lower half of a cell, a number that is not negative.
@@ -415,29 +318,6 @@ fn nanos(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cells_do_not_share_a_place() -> io::Result<()> {
-        let control = Control::new()?;
-        control.set_checkpoint(Checkpoint { log_len: 1, taken: [2, 3] });
-        control.set_checkpoint(Checkpoint { log_len: 4, taken: [5, 6] });
-        for (n, stream) in Stream::BOTH.into_iter().enumerate() {
-            control.set_shown(stream, 100 + n as u64);
-            control.begin_rewind(stream, 200 + n as u64, 7);
-        }
-        control.set_log_file(11, 12);
-        control.count_lost(13);
-        assert_eq!(control.checkpoint(), Checkpoint { log_len: 4, taken: [5, 6] });
-        assert_eq!(control.shown(Stream::Stdout), 100);
-        assert_eq!(control.shown(Stream::Stderr), 101);
-        assert_eq!(control.settle_base(Stream::Stdout, 7), 200);
-        assert_eq!(control.settle_base(Stream::Stderr, 8), 0, "a rewind that was not done is undone");
-        assert_eq!(control.log_file(), (11, 12));
-        assert_eq!(control.lost(), 13);
-        assert_eq!(control.restarts(), 0);
-        assert!(!control.is_hidden(Stream::Stdout) && !control.is_hidden(Stream::Stderr));
-        Ok(())
-    }
 
     #[test]
     fn ends_come_through_whole() -> io::Result<()> {

@@ -16,8 +16,8 @@ use crate::store::{prune, replace};
 use crate::sys::child::Usage;
 use crate::sys::fork::exit_now;
 use crate::sys::time;
-use crate::task::outcome::{Asked, StartError, StartStep};
-use crate::task::{Exit, Outcome, Stream};
+use crate::task::outcome::{Asked, StartError, StartStep, signal_name};
+use crate::task::{Outcome, State, Stream};
 
 impl Supervisor {
     /// What the record says now.
@@ -37,7 +37,7 @@ impl Supervisor {
             now: i64::try_from(time::since_epoch().as_secs()).unwrap_or(i64::MAX),
             elapsed: ended.unwrap_or_else(time::since_boot).saturating_sub(self.handover.facts.started),
             bytes: Stream::BOTH.map(|stream| self.handover.spools[stream.index()].end()),
-            log_bytes: self.handover.journal.len(),
+            log_bytes: self.handover.journal.size(),
             log_truncated: control.lost() > 0,
             tail: self.handover.journal.tail(),
             warnings,
@@ -134,18 +134,17 @@ impl Supervisor {
     }
 
     /// The command could not be started.
-    pub(super) fn not_started(&mut self, error: StartError) {
+    pub(super) fn not_started(&mut self) {
         self.handover.command_has_started();
         for stream in Stream::BOTH {
             self.close_source(stream);
         }
         self.machine.ended(Instant::now());
-        let report = Report::NotStarted { code: error.exit_code(), why: self.why_not_started(error) };
-        self.not_started_report = Some(report);
     }
 
     /// The command has ended.
     pub(super) fn ended(&mut self) {
+        self.tell(&Report::Ending);
         self.count_what_is_owed();
         self.machine.ended(Instant::now());
         for stream in Stream::BOTH {
@@ -196,10 +195,12 @@ impl Supervisor {
         if Stream::BOTH.into_iter().all(|stream| !self.machine.is_open(stream)) {
             self.drop_lock();
         }
-        let report = self.not_started_report.take().or_else(|| {
+        let not_started = self.handover.control.start_error();
+        let not_started = not_started
+            .map(|error| Report::NotStarted { code: error.exit_code(), why: self.why_not_started(error) });
+        let report = not_started.or_else(|| {
             let (exit, ..) = self.handover.control.exit()?;
-            let error = self.outcome().and_then(|outcome| outcome.error);
-            let words = error.filter(|_| exit != Exit::Code(0)).map(|error| self.words_for_end(&error));
+            let words = self.outcome().as_ref().and_then(words_for_end);
             Some(Report::Ended { exit, words, trouble: self.final_trouble.take() })
         });
         if let Some(report) = report {
@@ -236,5 +237,19 @@ impl Supervisor {
         self.handover.control.set_phase(Phase::Over);
         // The keeper sees this process end, which is as good as a bell.
         exit_now(0)
+    }
+}
+
+/// How an end that is not a success is told to the person at the terminal.
+fn words_for_end(outcome: &Outcome) -> Option<String> {
+    let how = match (outcome.signal, outcome.exit_code) {
+        (Some(signal), _) => format!("killed by {}", signal_name(signal)),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "exit status unknown".to_owned(),
+    };
+    match outcome.state {
+        State::Succeeded => None,
+        State::Cancelled => Some(format!("was cancelled: {how}")),
+        _ => Some(format!("failed: {how}")),
     }
 }

@@ -6,6 +6,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,7 +17,7 @@ use super::supervisor;
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
 use crate::sys::descriptors::{Kind, close_foreign, kind, message_pair, standard};
 use crate::sys::fork::{Side, fork};
-use crate::sys::signals::{Queue, die_of, stop_self};
+use crate::sys::signals::{Queue, default_sigchld, die_of, stop_by};
 use crate::sys::start::Inherited;
 use crate::sys::terminal::has_controlling_terminal;
 use crate::task::{Exit, Spec, Stream};
@@ -32,6 +33,10 @@ const PASSED_ON: [i32; 8] = [
     libc::SIGTSTP,
     libc::SIGCONT,
 ];
+
+/// Most commands close stderr by ending. Only when one has closed it for this long without ending is it let go of here
+/// too: gco may have last words.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// How `gco run` is to be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +59,8 @@ struct FrontEnd {
     manner: Manner,
     detach: bool,
     id: Option<String>,
+    /// When the reader of stderr is to see its end.
+    let_go_of_stderr_at: Option<Instant>,
 }
 
 /// How a front-end ends.
@@ -74,6 +81,9 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<i32, Fail
     let wanted = PASSED_ON.into_iter().filter(|&s| !inherited.ignores(s) && !inherited.blocks(s));
     let had_terminal = has_controlling_terminal();
     let talks = !manner.quiet && !spec.detach && kind(standard(2)) == Kind::Terminal;
+    // A caller that ignores SIGCHLD would have gco's processes lose the exit status of their children. The command
+    // gets it as it was.
+    default_sigchld();
     let (front, back) = message_pair().map_err(cannot)?;
     // Before the fork: a signal must not end the one side and miss the other.
     let signals = Queue::new(wanted).map_err(cannot)?;
@@ -92,8 +102,16 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<i32, Fail
         release(1);
     }
     let detach = spec.detach;
-    let mut front_end =
-        FrontEnd { supervisor: front, signals, had_terminal, talks, manner, detach, id: None };
+    let mut front_end = FrontEnd {
+        supervisor: front,
+        signals,
+        had_terminal,
+        talks,
+        manner,
+        detach,
+        id: None,
+        let_go_of_stderr_at: None,
+    };
     match front_end.stay()? {
         End::Exit(code) => Ok(code),
         End::Signal(signal) => {
@@ -126,7 +144,10 @@ impl FrontEnd {
                     Heard::Gone => return Err(self.abandoned()),
                 }
             }
-            wait(&[self.supervisor.as_fd(), self.signals.as_fd()]);
+            if self.let_go_of_stderr_at.take_if(|at| *at <= Instant::now()).is_some() {
+                release(2);
+            }
+            wait(&[self.supervisor.as_fd(), self.signals.as_fd()], self.let_go_of_stderr_at);
         }
     }
 
@@ -142,9 +163,16 @@ impl FrontEnd {
                 say(&format!("gco: {why}"));
                 return Ok(Some(End::Exit(code)));
             }
-            Report::Stopped(_) => stop_self(),
-            Report::Closed(Stream::Stderr) if kind(standard(2)) != Kind::Terminal => release(2),
+            Report::Stopped(signal) => stop_by(signal),
+            Report::Continued => {
+                // If the supervisor is gone that is heard next.
+                let _ = Order::Awake.send(self.supervisor.as_fd());
+            }
+            Report::Closed(Stream::Stderr) if kind(standard(2)) != Kind::Terminal => {
+                self.let_go_of_stderr_at = Some(Instant::now() + LAST_WORDS);
+            }
             Report::Closed(_) => {}
+            Report::Ending => self.let_go_of_stderr_at = None,
             Report::ReaderGone(stream) => {
                 if self.had_terminal && !has_controlling_terminal() {
                     return Ok(Some(End::Signal(libc::SIGHUP)));
@@ -158,7 +186,7 @@ impl FrontEnd {
                 }
                 if let (Some(words), true) = (words, self.talks) {
                     let name = self.id.as_deref().map_or(String::new(), |id| format!(" {id}"));
-                    say(&format!("gco: task{name} failed: {words}"));
+                    say(&format!("gco: task{name} {words}"));
                 }
                 return Ok(Some(match exit {
                     Exit::Code(code) => End::Exit(code),
@@ -222,9 +250,14 @@ fn say(words: &str) {
     let _ = writeln!(io::stderr(), "{words}");
 }
 
-fn wait(on: &[BorrowedFd<'_>]) {
+fn wait(on: &[BorrowedFd<'_>], until: Option<Instant>) {
     let mut fds: Vec<PollFd<'_>> = on.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    match poll(&mut fds, PollTimeout::NONE) {
+    // Rounded up: a poll that returns too early only turns in vain.
+    let timeout = until.map_or(PollTimeout::NONE, |until| {
+        let millis = until.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+    });
+    match poll(&mut fds, timeout) {
         Ok(_) | Err(Errno::EINTR) => {}
         // Out of memory for the moment.
         Err(_) => std::thread::sleep(std::time::Duration::from_millis(1)),

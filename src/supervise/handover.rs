@@ -101,7 +101,9 @@ impl Handover {
         for &fd in start.inherited.extra() {
             close_foreign(fd);
         }
-        release_stdin();
+        release(0);
+        // Nothing is at stake: it only keeps this process from holding on to a file system.
+        let _ = nix::unistd::chdir("/");
     }
 
     /// Closes the reading end of `stream`.
@@ -113,11 +115,6 @@ impl Handover {
     pub fn close_place(&mut self, stream: Stream) {
         self.places[stream.index()] = None;
     }
-}
-
-/// Lets go of standard input.
-pub fn release_stdin() {
-    release(0);
 }
 
 /// Lets go of standard descriptor `fd`: what it leads to is no longer held open by this process.

@@ -12,7 +12,8 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::control::{Checkpoint, Control};
+use super::control::Control;
+use super::progress::Checkpoint;
 use crate::failure::io_words;
 use crate::log::format::{MAX_PAYLOAD, Tag, parse};
 use crate::log::last::plain_tail;
@@ -164,7 +165,7 @@ impl Journal {
 
     /// The log's length in bytes.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.len
     }
 
@@ -387,7 +388,7 @@ mod tests {
         journal.adopt(tempfile::tempfile()?)?;
         journal.store_lines(Stream::Stdout, b"one\ntwo\n");
         journal.store_part(Stream::Stderr, b"pro");
-        let counted = journal.len();
+        let counted = journal.size();
         // Written and not yet marked when the process was killed, the last line torn.
         let more = b"[stderr] mpt\n[gco] a word\n[stdout] three\n[stdou";
         journal.file().map(|mut file| file.write_all_at_end(more)).transpose()?;
@@ -397,9 +398,9 @@ mod tests {
         next.file = file;
         next.recover(None)?;
         assert_eq!(next.taken, [8 + 6, 3 + 4]);
-        assert_eq!(next.len(), counted + more.len() as u64 - 6);
-        assert_eq!(next.file().map(|f| f.metadata().map(|m| m.len())).transpose()?, Some(next.len()));
-        assert_eq!(control.checkpoint(), Checkpoint { log_len: next.len(), taken: next.taken });
+        assert_eq!(next.size(), counted + more.len() as u64 - 6);
+        assert_eq!(next.file().map(|f| f.metadata().map(|m| m.len())).transpose()?, Some(next.size()));
+        assert_eq!(control.checkpoint(), Checkpoint { log_len: next.size(), taken: next.taken });
         Ok(())
     }
 
@@ -428,7 +429,7 @@ mod tests {
         journal.file = Some(tempfile::tempfile()?);
         journal.store_lines(Stream::Stdout, b"three\n");
         let mut log = String::new();
-        let size = usize::try_from(journal.len()).unwrap_or(0);
+        let size = usize::try_from(journal.size()).unwrap_or(0);
         let mut bytes = vec![0; size];
         journal.file().map(|file| file.read_exact_at(&mut bytes, 0)).transpose()?;
         log.push_str(&String::from_utf8_lossy(&bytes));

@@ -12,7 +12,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::control::{Phase, Request};
 use super::handover::{Handover, release};
-use super::supervisor;
 use super::witness::{self, Sight};
 use crate::sys::child::{self, PidFd};
 use crate::sys::fork::{Side, adopt_orphans, exit_now, fork, own_group, set_name};
@@ -28,8 +27,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How many short-lived supervisors in a row are replaced at once.
 const FREE_TRIES: u32 = 3;
 
-/// The keeper's life. `supervisor` is the process that forked it.
-pub fn live(mut handover: Handover, supervisor: i32) -> ! {
+/// What a process newly forked by the keeper does to become the supervisor.
+pub type TakeOver = fn(Handover) -> !;
+
+/// The keeper's life. `supervisor` is the process that forked it; `take_over` makes its successors.
+pub fn live(mut handover: Handover, supervisor: i32, take_over: TakeOver) -> ! {
     set_name(c"gco-keeper");
     own_group();
     adopt_orphans();
@@ -39,8 +41,6 @@ pub fn live(mut handover: Handover, supervisor: i32) -> ! {
     for fd in 0..3 {
         release(fd);
     }
-    // Nothing is at stake: it only keeps a file system from being unmounted.
-    let _ = nix::unistd::chdir("/");
     let mut guarded = Guarded::by(supervisor);
     loop {
         match wait(&handover, children.as_ref(), &guarded) {
@@ -61,7 +61,10 @@ pub fn live(mut handover: Handover, supervisor: i32) -> ! {
             }
             match replace(&guarded) {
                 Replaced::By(next) => guarded = next,
-                Replaced::Myself => supervisor::take_over(handover),
+                Replaced::Myself => {
+                    drop((children, guarded));
+                    take_over(handover)
+                }
             }
         }
     }
@@ -165,7 +168,9 @@ fn watch(handover: &mut Handover) {
     let parent = control.parent() == std::process::id().cast_signed();
     let Some(pid) = control.command() else { return };
     if parent {
-        if control.exit().is_none() && witness::look(control, pid, handover.command.as_ref()) == Sight::News {
+        while control.exit().is_none()
+            && witness::look(control, pid, handover.command.as_ref()) == Sight::News
+        {
             handover.to_supervisor.ring();
         }
         if control.is_asked(Request::Reap) {

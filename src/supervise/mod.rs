@@ -15,6 +15,7 @@
 //! The command is in a process group of its own, in the session of supervisor and keeper: so its group is not
 //! an orphaned one (whose stop signals the kernel ignores), neither while both live nor when one of them dies.
 
+mod attend;
 pub mod control;
 pub mod echo;
 mod ending;
@@ -24,6 +25,7 @@ pub mod journal;
 pub mod keeper;
 pub mod machine;
 pub mod message;
+pub mod progress;
 pub mod publisher;
 mod pump;
 pub mod report;
@@ -31,4 +33,5 @@ pub mod rerun;
 pub mod setup;
 pub mod spool;
 pub mod supervisor;
+mod wait;
 pub mod witness;

@@ -15,11 +15,25 @@ use crate::sys::ring::Taken;
 use crate::task::Stream;
 use crate::task::spec::Echo as When;
 
-/// A read that brought less than this, and
+/// A read is hurried if it brought less than this, and
 const GATHER_BYTES: usize = 16 << 10;
-/// came this soon after the one before, is followed by a pause of the same length: so a command that writes line
-/// by line is read by the dozen, while a line after a pause is seen at once.
+/// came this soon after the one before. After a number of them in a row each is followed by a pause of the same length: so
+/// a command that writes line by line is read by the dozen, while a line after a pause is seen at once.
 const GATHER_TIME: Duration = Duration::from_millis(1);
+/// That number.
+const STREAK: u32 = 8;
+/// But not while the other stream has brought something for less than this: the longer the pause, the less is
+/// known of what came first.
+const ALONE: Duration = Duration::from_millis(20);
+
+/// How a stream's bytes come.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pace {
+    /// When the last came.
+    last: Option<Instant>,
+    /// How many hurried reads there were in a row.
+    streak: u32,
+}
 
 impl Supervisor {
     /// Takes what the command has written to `stream`, logs it, shows it.
@@ -42,14 +56,17 @@ impl Supervisor {
         }
     }
 
+    /// Waits for more, if much is coming in little pieces.
     fn gather(&mut self, stream: Stream, bytes: usize, now: Instant) {
-        let before = self.last_take[stream.index()].replace(now);
-        if bytes < GATHER_BYTES
-            && before.is_some_and(|before| now - before < GATHER_TIME)
-            && !self.machine.is_draining()
-        {
+        let other = self.pace[1 - stream.index()].last;
+        let pace = &mut self.pace[stream.index()];
+        let hurried = bytes < GATHER_BYTES && pace.last.is_some_and(|last| now - last < GATHER_TIME);
+        pace.streak = if hurried { pace.streak + 1 } else { 0 };
+        pace.last = Some(now);
+        let alone = other.is_none_or(|last| now - last >= ALONE);
+        if pace.streak >= STREAK && alone && !self.machine.is_draining() {
             std::thread::sleep(GATHER_TIME);
-            self.last_take[stream.index()] = Some(Instant::now());
+            self.pace[stream.index()].last = Some(Instant::now());
         }
     }
 
@@ -81,7 +98,7 @@ impl Supervisor {
                 &self.handover.spools[n],
                 journal.taken(stream),
                 journal.file(),
-                journal.len(),
+                journal.size(),
             );
             self.shown(stream, state);
         }
@@ -157,8 +174,11 @@ impl Supervisor {
             && self.echoes[n].has_shown(self.handover.spools[n].end())
         {
             self.stop_showing(stream);
-            if stream == Stream::Stderr {
-                // The front-end holds that one open for its own words; the other it has let go of already.
+            // What ends all by itself needs no telling, and there may be words to come on it.
+            let control = self.handover.control;
+            // The front-end has let go of stdout itself.
+            let wanted = stream == Stream::Stderr;
+            if wanted && control.exit().is_none() && control.start_error().is_none() {
                 self.tell(&Report::Closed(stream));
             }
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
-use super::control::Control;
+use super::control::{Control, Phase};
 use super::handover::{Handover, Start, Tracking};
 use super::journal::Journal;
 use super::report::{Facts, Status, record};
@@ -20,7 +20,7 @@ use crate::sys::start::Inherited;
 use crate::sys::{process, time};
 use crate::task::record::field;
 use crate::task::spec::Echo;
-use crate::task::{Spec, Stream, TaskId};
+use crate::task::{Spec, State, Stream, TaskId};
 
 /// Names the task's id in the command's environment.
 pub const ID_VARIABLE: &str = "GCO_TASK_ID";
@@ -154,12 +154,9 @@ fn claim(facts: &mut Facts) -> Result<Tracking, String> {
         let id = TaskId::new(&facts.tool, millis, counter);
         let lock = match TaskLock::take(&dir, &id) {
             Ok(lock) => lock,
-            Err(error)
-                if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
-                    && dir.lock(&id).exists() =>
-            {
-                continue;
-            }
+            // Another task has this id.
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => continue,
+            Err(error) if error.raw_os_error() == Some(libc::EACCES) && dir.lock(&id).exists() => continue,
             Err(error) => return Err(cannot(&error)),
         };
         facts.log_path = dir.log(&id).to_string_lossy().into_owned();
@@ -189,11 +186,16 @@ pub fn recover(handover: &mut Handover) -> io::Result<()> {
     handover.journal.recover(place)
 }
 
-/// The warnings that the supervisor that died had written down.
-pub fn recall_warnings(handover: &mut Handover) {
-    if let Some(tracking) = &handover.tracking
-        && let Ok(record) = load::read_record(&tracking.dir, &handover.facts.id)
-    {
+/// What the supervisor that died had written down: its warnings, and perhaps the end already. That stays the end.
+pub fn recall_record(handover: &mut Handover) {
+    let Some(tracking) = &handover.tracking else { return };
+    replace::sweep(&tracking.dir, &handover.facts.id);
+    if let Ok(record) = load::read_record(&tracking.dir, &handover.facts.id) {
+        if matches!(record.state(), Some(State::Succeeded | State::Failed | State::Cancelled))
+            && handover.control.phase() == Phase::Underway
+        {
+            handover.control.set_phase(Phase::Final);
+        }
         for warning in record.texts(field::WARNINGS) {
             if !handover.warnings.iter().any(|known| known == warning) {
                 handover.warnings.push(warning.to_owned());

@@ -1,12 +1,8 @@
 //! The supervisor: a thin driver. It waits for descriptors and the machine's deadline, tells the machine what it saw, and
 //! does what the machine says is due.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
-
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::Signal;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
 use super::control::{Phase, Request};
 use super::echo::Echo;
@@ -14,20 +10,16 @@ use super::handover::{Handover, release};
 use super::machine::{Action, Machine};
 use super::message::{Heard, Order, Report};
 use super::publisher::Publisher;
+use super::pump::Pace;
 use super::rerun::Rerun;
-use super::witness::{self, Sight};
 use super::{keeper, setup};
 use crate::store::StatusDir;
-use crate::sys::child::{self, PidFd};
-use crate::sys::fork::{Side, adopt_orphans, exit_now, fork, own_group, own_session, set_name};
-use crate::sys::signals::{Queue, block_all, send_to_group};
+use crate::sys::child::PidFd;
+use crate::sys::fork::{Side, adopt_orphans, exit_now, own_group, own_session, set_name};
+use crate::sys::process;
+use crate::sys::signals::{Queue, block_all};
 use crate::sys::start::Inherited;
-use crate::sys::{process, time};
-use crate::task::outcome::signal_name;
 use crate::task::{Spec, Stream};
-
-/// How soon to look again at something that is about to change by itself.
-const SOON: Duration = Duration::from_millis(1);
 
 /// The exit code of a supervisor that could not begin.
 const COULD_NOT_BEGIN: i32 = 125;
@@ -46,31 +38,31 @@ pub struct Supervisor {
     /// Retention has been seen to.
     pub(super) pruned: bool,
     pub(super) me: (i32, Option<u64>),
-    keeper: Option<Keeper>,
-    signals: Option<Queue>,
+    pub(super) keeper: Option<Keeper>,
+    pub(super) signals: Option<Queue>,
     /// Signals that came before there was a command.
-    pending: Vec<i32>,
+    pub(super) pending: Vec<i32>,
+    /// The front-end was told that the command is stopped.
+    pub(super) told_stopped: bool,
     /// The keeper was asked for something and has not been rung for.
     has_asked: bool,
-    /// The front-end was told that the command is stopped.
-    told_stopped: bool,
-    told_started: bool,
+    pub(super) told_started: bool,
+    /// The front-end may be stopped and should not be.
+    pub(super) waking_front: bool,
     /// Look again at the command soon.
-    look_again: bool,
+    pub(super) look_again: bool,
     /// The directory that is still to be tidied once the task is over.
     pub(super) retire: Option<StatusDir>,
-    /// What the front-end is to hear in the end instead of how the command ended.
-    pub(super) not_started_report: Option<Report>,
     /// Up to where each stream is known to be the command's own, once that has ended.
     pub(super) owed_until: [u64; 2],
-    /// When bytes last came, for gathering.
-    pub(super) last_take: [Option<Instant>; 2],
+    /// How each stream's bytes come, for gathering.
+    pub(super) pace: [Pace; 2],
 }
 
 #[derive(Debug)]
-struct Keeper {
-    pid: i32,
-    process: PidFd,
+pub(super) struct Keeper {
+    pub(super) pid: i32,
+    pub(super) process: PidFd,
 }
 
 /// The life of a task's first supervisor, in a newly forked process. `announce` is shown before the command starts.
@@ -128,9 +120,9 @@ pub fn take_over(mut handover: Handover) -> ! {
     block_all();
     handover.control.count_restart();
     let trouble = setup::recover(&mut handover).err();
+    setup::recall_record(&mut handover);
     if handover.control.phase() == Phase::Underway {
         handover.journal.say("the supervisor was killed and has been replaced");
-        setup::recall_warnings(&mut handover);
         handover.warnings.push("the supervisor was killed and has been replaced".to_owned());
         if let Some(error) = trouble {
             let words = crate::failure::io_words(&error);
@@ -166,18 +158,18 @@ impl Supervisor {
             final_trouble: None,
             pruned: false,
             retire: None,
-            not_started_report: None,
             owed_until: [0; 2],
             me: (me, process::look(me).map(|seen| seen.start)),
             keeper: None,
             // Without it the supervisor only hears of the command by other ways.
             signals: Queue::new([libc::SIGTERM, libc::SIGINT, libc::SIGCHLD]).ok(),
             pending: Vec::new(),
-            has_asked: false,
             told_stopped: false,
+            has_asked: false,
             told_started: false,
+            waking_front: false,
             look_again: false,
-            last_take: [None; 2],
+            pace: [Pace::default(); 2],
             handover,
         };
         for stream in Stream::BOTH {
@@ -193,9 +185,7 @@ impl Supervisor {
         loop {
             if self.keeper.is_none() && self.make_keeper() == Side::Child {
                 let parent = nix::unistd::getppid().as_raw();
-                // The publisher's thread does not exist on this side of the fork; its locks were all open.
-                let Self { handover, .. } = self;
-                keeper::live(handover, parent);
+                keeper::live(self.into_handover(), parent, take_over);
             }
             self.notice();
             let now = Instant::now();
@@ -214,129 +204,32 @@ impl Supervisor {
                     self.leave();
                 }
             }
+            self.ring_for_keeper();
             self.wait();
+            // Before anything slow is done: somebody may wait for the end of a stream.
+            self.ring_for_keeper();
         }
+    }
+
+    /// On the keeper's side of the fork: lets go of all but the handover, most of all of where output is shown.
+    fn into_handover(self) -> Handover {
+        // The publisher's thread does not exist on this side; its locks were all open.
+        self.handover
     }
 
     /// Takes up what a predecessor left.
     fn resume(&mut self) {
         let control = self.handover.control;
-        self.told_started = control.is_executing();
-        if self.told_started {
-            self.machine.started(Instant::now());
-        }
+        // While it is under way the start is told again: a detached front-end may still be waiting for it.
         if control.phase() >= Phase::Final {
+            self.told_started = control.is_executing();
             self.machine.ended(Instant::now());
             self.machine.resume_finished();
+            self.have_reaped();
             self.begin_rerun();
         }
         for stream in Stream::BOTH {
             self.store(stream, Instant::now());
-        }
-    }
-
-    /// Forks a keeper. While there is no command yet, it starts it.
-    fn make_keeper(&mut self) -> Side {
-        let forked = match &self.publisher {
-            Some(publisher) => publisher.at_rest(fork),
-            None => fork(),
-        };
-        match forked {
-            Ok(Side::Child) => return Side::Child,
-            Ok(Side::Parent(pid)) => self.guard_with(pid),
-            // Out of processes. It is tried again; until then there is one life less.
-            Err(_) => self.look_again = true,
-        }
-        Side::Parent(0)
-    }
-
-    fn guard_with(&mut self, pid: i32) {
-        // One that is gone already is replaced at the next turn.
-        self.keeper = PidFd::open(pid).ok().map(|process| Keeper { pid, process });
-    }
-
-    /// Sees what has happened in the control memory: the command's start, stop, end.
-    fn notice(&mut self) {
-        let control = self.handover.control;
-        self.look_again = false;
-        self.handover.to_supervisor.silence();
-        if !self.told_started && (control.is_executing() || self.lost_starter()) {
-            self.started();
-        }
-        if let Some(error) = control.start_error()
-            && !self.machine.is_draining()
-            && !self.machine.is_finished()
-        {
-            self.not_started(error);
-        }
-        if self.told_started && control.exit().is_none() && !self.is_kept_by_parent() {
-            self.look_myself();
-        }
-        if control.exit().is_some() && !self.machine.is_draining() && !self.machine.is_finished() {
-            self.ended();
-        }
-        let stopped = control.stopped();
-        if stopped.is_some() != self.told_stopped {
-            self.tell_stopped(stopped);
-        }
-    }
-
-    /// The keeper that forked the command died before it could say that the program executes.
-    fn lost_starter(&self) -> bool {
-        let control = self.handover.control;
-        control.command().is_some() && control.start_error().is_none() && !self.is_kept_by_parent()
-    }
-
-    /// Whether the keeper is the command's parent, who sees what becomes of it.
-    fn is_kept_by_parent(&self) -> bool {
-        self.keeper.as_ref().is_some_and(|keeper| keeper.pid == self.handover.control.parent())
-    }
-
-    fn look_myself(&mut self) {
-        let control = self.handover.control;
-        let Some(pid) = control.command() else { return };
-        if witness::look(control, pid, self.handover.command.as_ref()) == Sight::Soon {
-            self.look_again = true;
-        }
-    }
-
-    fn started(&mut self) {
-        let control = self.handover.control;
-        self.told_started = true;
-        if let Some(pid) = control.command() {
-            if self.handover.command.is_none() {
-                self.handover.command = PidFd::open(pid).ok();
-            }
-            if control.command_start().is_none()
-                && let Some(seen) = process::look(pid)
-            {
-                control.set_command_start(seen.start);
-            }
-        }
-        control.set_executing();
-        self.handover.command_has_started();
-        self.machine.started(Instant::now());
-        if self.handover.detach {
-            self.write_record_now();
-        }
-        if self.handover.detach {
-            self.tell(&Report::Started);
-        }
-        for signal in std::mem::take(&mut self.pending) {
-            self.pass_on(signal);
-        }
-    }
-
-    fn tell_stopped(&mut self, stopped: Option<i32>) {
-        self.told_stopped = stopped.is_some();
-        match stopped {
-            Some(signal) => self.tell(&Report::Stopped(signal)),
-            None => {
-                // It may be stopped itself, because it was told so, and cannot hear.
-                if let Some(front) = &self.handover.front_process {
-                    front.send(libc::SIGCONT);
-                }
-            }
         }
     }
 
@@ -360,163 +253,14 @@ impl Supervisor {
         }
     }
 
-    /// Has the command reaped, by whoever is its parent.
-    pub(super) fn have_reaped(&mut self) {
-        self.ask(Request::Reap);
-        self.ring_for_keeper();
-        if !self.is_kept_by_parent()
-            && let Some(pid) = self.handover.control.command()
-        {
-            child::reap(pid);
-        }
-        self.handover.command = None;
-    }
-
-    /// Passes a signal on to the command's process group.
-    fn pass_on(&mut self, signal: i32) {
-        let control = self.handover.control;
-        let Some(pid) = control.command().filter(|_| self.told_started) else {
-            self.pending.push(signal);
-            return;
-        };
-        if control.exit().is_some() {
-            return;
-        }
-        if matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
-            control.set_asked_to_end(signal, time::since_boot());
-        }
-        send_to_group(pid, signal);
-    }
-
-    /// Waits for something to happen, and deals with what the descriptors say.
-    fn wait(&mut self) {
-        self.ring_for_keeper();
-        let mut ready = Vec::with_capacity(10);
-        let failed = {
-            let mut fds = Vec::with_capacity(10);
-            self.watched(&mut fds, &mut ready);
-            let result = poll(&mut fds, self.timeout());
-            for (fd, (_, events)) in fds.iter().zip(&mut ready) {
-                *events = fd.revents().unwrap_or(PollFlags::empty());
-            }
-            result.is_err_and(|error| error != Errno::EINTR)
-        };
-        if failed {
-            // Out of memory for the moment.
-            std::thread::sleep(SOON);
-        }
-        for (what, events) in ready {
-            if !events.is_empty() {
-                self.happened(what, events);
-            }
-        }
-        // Before anything else is done: somebody may wait for the end of a stream.
-        self.ring_for_keeper();
-    }
-
-    fn timeout(&self) -> PollTimeout {
-        let soon = self.look_again.then(|| Instant::now() + SOON);
-        let Some(deadline) = self.machine.deadline().into_iter().chain(soon).min() else {
-            return PollTimeout::NONE;
-        };
-        // Rounded up: a poll that returns too early only turns in vain.
-        let millis = deadline.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
-        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
-    }
-
-    fn watched<'a>(&'a self, fds: &mut Vec<PollFd<'a>>, ready: &mut Vec<(Watched, PollFlags)>) {
-        let mut watch = |fd: BorrowedFd<'a>, flags: PollFlags, what: Watched| {
-            fds.push(PollFd::new(fd, flags));
-            ready.push((what, PollFlags::empty()));
-        };
-        let read = PollFlags::POLLIN;
-        watch(self.handover.to_supervisor.as_fd(), read, Watched::Bell);
-        if let Some(signals) = &self.signals {
-            watch(signals.as_fd(), read, Watched::Signals);
-        }
-        if let Some(keeper) = &self.keeper {
-            watch(keeper.process.as_fd(), read, Watched::Keeper);
-        }
-        if let Some(front) = &self.handover.front {
-            watch(front.as_fd(), read, Watched::Front);
-        }
-        if !self.is_kept_by_parent()
-            && !self.look_again
-            && self.handover.control.exit().is_none()
-            && let Some(command) = &self.handover.command
-        {
-            watch(command.as_fd(), read, Watched::Bell);
-        }
-        for stream in Stream::BOTH {
-            let n = stream.index();
-            if let Some(source) = &self.handover.sources[n]
-                && !self.handover.spools[n].is_full()
-            {
-                watch(source.as_fd(), read, Watched::Source(stream));
-            }
-            if let Some(place) = self.echoes[n].pollable() {
-                let flags = if self.wants_to_show(stream) { PollFlags::POLLOUT } else { PollFlags::empty() };
-                watch(place, flags, Watched::Place(stream));
-            }
-        }
-    }
-
-    fn happened(&mut self, what: Watched, events: PollFlags) {
-        match what {
-            // What rang it is looked at each turn.
-            Watched::Bell => {}
-            Watched::Signals => {
-                while let Some(arrived) = self.signals.as_ref().and_then(Queue::next) {
-                    if arrived.signal != Signal::SIGCHLD as i32 {
-                        self.pass_on(arrived.signal);
-                    }
-                }
-                self.reap_strangers();
-            }
-            Watched::Keeper => self.keeper_died(),
-            Watched::Front => self.hear(),
-            Watched::Source(stream) => self.take(stream),
-            Watched::Place(stream) => self.place_changed(stream, events),
-        }
-    }
-
-    /// Orphans of the command that fell to this process are its to reap.
-    fn reap_strangers(&self) {
-        let keeper = self.keeper.as_ref().map_or(0, |keeper| keeper.pid);
-        let command = self.handover.control.command().unwrap_or(0);
-        child::reap_all_but(&[keeper, command]);
-    }
-
-    fn keeper_died(&mut self) {
-        let control = self.handover.control;
-        if let Some(keeper) = self.keeper.take() {
-            child::reap(keeper.pid);
-        }
-        if control.phase() == Phase::Underway {
-            let words = "the keeper was killed and has been replaced";
-            self.handover.journal.say(words);
-            self.handover.warnings.push(words.to_owned());
-            self.machine.changed();
-        }
-        // If the command has been forked already it is about to say who it is. If not, the next keeper forks it.
-        while control.command().is_none() && control.start_error().is_none() && child::has_any() {
-            std::thread::sleep(SOON);
-        }
-        if let Some(pid) = control.command()
-            && self.handover.command.is_none()
-            && control.exit().is_none()
-        {
-            self.handover.command = PidFd::open(pid).ok();
-        }
-    }
-
     /// Hears what the front-end says.
-    fn hear(&mut self) {
+    pub(super) fn hear(&mut self) {
         loop {
             let Some(front) = &self.handover.front else { return };
             match Order::hear(front.as_fd()) {
                 Heard::Message(Order::Pass(signal)) => self.pass_on(signal),
                 Heard::Message(Order::Close(stream)) => self.close_source(stream),
+                Heard::Message(Order::Awake) => self.waking_front = false,
                 Heard::Nothing => return,
                 Heard::Gone => {
                     self.front_left();
@@ -526,33 +270,17 @@ impl Supervisor {
         }
     }
 
-    /// The front-end is gone: whoever waits for the end of what it showed must not wait for the task.
+    /// The front-end is gone: whoever waits for the end of what it showed must not wait for the task. A file has nobody
+    /// who waits, and gets the rest as well.
     pub(super) fn front_left(&mut self) {
         self.handover.front = None;
         self.handover.front_process = None;
         self.ask(Request::CloseFront);
         for stream in Stream::BOTH {
-            self.stop_showing(stream);
+            if self.echoes[stream.index()].pollable().is_some() {
+                self.stop_showing(stream);
+            }
         }
         self.rerun = None;
     }
-
-    /// The words for an end that is not a success.
-    pub(super) fn words_for_end(&self, error: &str) -> String {
-        match self.handover.control.exit() {
-            Some((crate::task::Exit::Signal(signal), ..)) => format!("killed by {}", signal_name(signal)),
-            _ => error.replace("exit_code=", "exit code "),
-        }
-    }
-}
-
-/// What a descriptor is watched for.
-#[derive(Debug, Clone, Copy)]
-enum Watched {
-    Bell,
-    Signals,
-    Keeper,
-    Front,
-    Source(Stream),
-    Place(Stream),
 }

@@ -22,7 +22,10 @@ pub fn look(control: Control, pid: i32, pidfd: Option<&PidFd>) -> Sight {
         Ok(None) => Sight::Same,
         Ok(Some(change)) => {
             match change {
-                Change::Ended(exit, usage) => control.set_exit(exit, usage, time::since_boot()),
+                Change::Ended(exit, usage) => {
+                    control.set_stopped(None);
+                    control.set_exit(exit, usage, time::since_boot());
+                }
                 Change::Stopped(signal) => control.set_stopped(Some(signal)),
                 Change::Continued => control.set_stopped(None),
             }

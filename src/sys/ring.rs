@@ -10,12 +10,15 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous};
 use nix::unistd::{Whence, ftruncate, lseek};
+
+use super::shared::Cells;
 
 /// What came of taking bytes from a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +32,22 @@ pub enum Taken {
 }
 
 /// The buffer: a memfd, mapped.
+///
+/// Where files may not be as large as the buffer (`ulimit -f` counts memfds too) it is plain shared memory that
+/// `read` fills, with the position beside it: then a process killed right after `read` takes those bytes along.
 #[derive(Debug)]
 pub struct RingBuffer {
-    file: File,
+    backing: Backing,
     map: NonNull<u8>,
     size: usize,
+}
+
+#[derive(Debug)]
+enum Backing {
+    /// The kernel keeps the position.
+    Memfd(File),
+    /// It is kept in shared memory.
+    Plain(Cells<1>),
 }
 
 impl RingBuffer {
@@ -42,6 +56,18 @@ impl RingBuffer {
     /// # Errors
     /// What the kernel says: out of descriptors or memory.
     pub fn new(size: usize) -> io::Result<Self> {
+        Self::in_memfd(size).or_else(|_| Self::in_plain_memory(size))
+    }
+
+    fn in_plain_memory(size: usize) -> io::Result<Self> {
+        let length = NonZeroUsize::new(size).ok_or(io::ErrorKind::InvalidInput)?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let map = unsafe { mmap_anonymous(None, length, access, MapFlags::MAP_SHARED)? };
+        Ok(Self { backing: Backing::Plain(Cells::new()?), map: map.cast(), size })
+    }
+
+    fn in_memfd(size: usize) -> io::Result<Self> {
         let file = File::from(memfd_create("gco-ring", MFdFlags::MFD_CLOEXEC)?);
         ftruncate(&file, i64::try_from(size).map_err(|_| io::ErrorKind::InvalidInput)?)?;
         let length = NonZeroUsize::new(size).ok_or(io::ErrorKind::InvalidInput)?;
@@ -49,7 +75,7 @@ impl RingBuffer {
         // SAFETY: a new mapping at an address of the kernel's choice; the file is as long as the mapping and is
         // never cut.
         let map = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, &file, 0)? };
-        Ok(Self { file, map: map.cast(), size })
+        Ok(Self { backing: Backing::Memfd(file), map: map.cast(), size })
     }
 
     /// How many bytes it holds.
@@ -63,8 +89,14 @@ impl RingBuffer {
     /// # Errors
     /// What the kernel says.
     pub fn position(&self) -> io::Result<usize> {
-        let at = lseek(&self.file, 0, Whence::SeekCur)?;
-        usize::try_from(at).map_err(|_| io::ErrorKind::InvalidData.into())
+        match &self.backing {
+            Backing::Memfd(file) => {
+                let at = lseek(file, 0, Whence::SeekCur)?;
+                usize::try_from(at).map_err(|_| io::ErrorKind::InvalidData.into())
+            }
+            Backing::Plain(cells) => usize::try_from(cells.get()[0].load(Ordering::Acquire))
+                .map_err(|_| io::ErrorKind::InvalidData.into()),
+        }
     }
 
     /// Sets the file position.
@@ -72,7 +104,12 @@ impl RingBuffer {
     /// # Errors
     /// What the kernel says.
     pub fn set_position(&self, at: usize) -> io::Result<()> {
-        lseek(&self.file, i64::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?, Whence::SeekSet)?;
+        match &self.backing {
+            Backing::Memfd(file) => {
+                lseek(file, i64::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?, Whence::SeekSet)?;
+            }
+            Backing::Plain(cells) => cells.get()[0].store(at as u64, Ordering::Release),
+        }
         Ok(())
     }
 
@@ -80,9 +117,15 @@ impl RingBuffer {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn take(&self, pipe: BorrowedFd<'_>, most: usize) -> io::Result<Taken> {
+    pub fn take(&mut self, pipe: BorrowedFd<'_>, most: usize) -> io::Result<Taken> {
         loop {
-            match splice(pipe, None, self.file.as_fd(), None, most, SpliceFFlags::SPLICE_F_NONBLOCK) {
+            let taken = match &self.backing {
+                Backing::Memfd(file) => {
+                    splice(pipe, None, file.as_fd(), None, most, SpliceFFlags::SPLICE_F_NONBLOCK)
+                }
+                Backing::Plain(_) => self.read(pipe, most),
+            };
+            match taken {
                 Ok(0) => return Ok(Taken::End),
                 Ok(bytes) => return Ok(Taken::Bytes(bytes)),
                 Err(Errno::EAGAIN) => return Ok(Taken::Nothing),
@@ -90,6 +133,19 @@ impl RingBuffer {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    fn read(&mut self, pipe: BorrowedFd<'_>, most: usize) -> Result<usize, Errno> {
+        let Backing::Plain(cells) = &self.backing else { return Err(Errno::EINVAL) };
+        let position = &cells.get()[0];
+        let at = usize::try_from(position.load(Ordering::Acquire)).unwrap_or(self.size).min(self.size);
+        let room = most.min(self.size - at);
+        // SAFETY: within the mapping, behind the position, where nobody reads; no other slice of it is alive while
+        // this value is borrowed mutably.
+        let place = unsafe { std::slice::from_raw_parts_mut(self.map.as_ptr().add(at), room) };
+        let bytes = nix::unistd::read(pipe, place)?;
+        position.store((at + bytes) as u64, Ordering::Release);
+        Ok(bytes)
     }
 
     /// The bytes from `from` to `to`. Only those below the file position may be asked for: the kernel does not

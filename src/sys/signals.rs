@@ -1,10 +1,11 @@
 //! Signals: taking them as events, passing them on, dying of them.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, killpg, raise, signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, raise, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
@@ -64,23 +65,34 @@ pub fn send_to_group(group: i32, number: i32) {
     }
 }
 
-/// Stops this process as an uncaught SIGTSTP would; returns when it has been continued.
-pub fn stop_self() {
-    let _ = kill(Pid::this(), Signal::SIGSTOP);
+/// Stops this process by signal `number`, as it stopped the command: the shell then says the same of both. Returns when it
+/// has been continued, or at once where that signal does not stop.
+pub fn stop_by(number: i32) {
+    let Ok(wanted) = Signal::try_from(number) else { return };
+    let mut only = SigSet::empty();
+    only.add(wanted);
+    let mut before = SigSet::empty();
+    let _ = raise(wanted);
+    // It is delivered here if it was blocked, and before the next line.
+    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), Some(&mut before));
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
 }
 
 /// Dies of signal `number` as the command did, without a core dump of its own. Returns only if that signal does
 /// not end this process, as for process 1 of a container.
 pub fn die_of(number: i32) {
-    let Ok(wanted) = Signal::try_from(number) else { return };
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let _ = nix::sys::prctl::set_dumpable(false);
-    // SAFETY: the default action runs no code of ours.
-    let _ = unsafe { signal(wanted, SigHandler::SigDfl) };
-    let mut only = SigSet::empty();
-    only.add(wanted);
-    let _ = raise(wanted);
-    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None);
+    // By number throughout: real-time signals have no names.
+    let mut only = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the default action runs no code of ours; the set is made empty before it is used.
+    unsafe {
+        libc::signal(number, libc::SIG_DFL);
+        libc::sigemptyset(only.as_mut_ptr());
+        libc::sigaddset(only.as_mut_ptr(), number);
+        libc::raise(number);
+        libc::sigprocmask(libc::SIG_UNBLOCK, only.as_ptr(), std::ptr::null_mut());
+    }
 }
 
 /// Gives this process, a child about to execute the command, the signals as gco's caller had set them.
@@ -95,4 +107,12 @@ pub fn restore(inherited: &Inherited) {
         }
     }
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(inherited.mask()), None);
+}
+
+/// Sets SIGCHLD to its default: if it is ignored, the kernel reaps children itself and their exit status is lost.
+pub fn default_sigchld() {
+    // SAFETY: the default action of SIGCHLD is to do nothing.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+    }
 }

@@ -42,7 +42,6 @@ impl Inherited {
             let fd = unsafe { BorrowedFd::borrow_raw(fd) };
             fcntl(fd, FcntlArg::F_GETFD).is_err()
         });
-        let extra = open_descriptors().unwrap_or_default();
         for fd in (0..3).filter(|&fd| closed[fd]) {
             // The lowest free number is the one that is missing.
             if let Ok(null) = open("/dev/null", OFlag::O_RDWR, Mode::empty()) {
@@ -50,7 +49,13 @@ impl Inherited {
                 let _ = null.into_raw_fd();
             }
         }
-        Self { mask, ignored, closed, extra }
+        Self { mask, ignored, closed, extra: Vec::new() }
+    }
+
+    /// Takes down which descriptors from 3 on are open. To be called by who hands them on, before anything is opened.
+    pub fn note_open_descriptors(&mut self) {
+        // Without /proc they stay open in gco as well; the command gets them all the same.
+        self.extra = open_descriptors().unwrap_or_default();
     }
 
     /// The signal mask.

@@ -90,11 +90,9 @@ impl Perform for Sheet {
                     self.shown = before;
                 }
             }
-            b'\x08' => {
-                // Never into a colour sequence that was let through.
-                if !self.current.ends_with('m') || !self.keep_colour {
-                    self.current.pop();
-                }
+            // Never into a colour sequence that was let through.
+            b'\x08' if !self.current.ends_with('m') || !self.keep_colour => {
+                self.current.pop();
             }
             b'\t' => self.print(' '),
             _ => {}

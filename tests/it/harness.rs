@@ -264,7 +264,9 @@ impl<'h> Gco<'h> {
             let _ = done.send(());
         });
         let mut stdin = child.stdin.take();
-        if let (Input::Bytes(bytes), Some(mut pipe)) = (self.input, stdin.take_if(|_| true)) {
+        if let Input::Bytes(bytes) = self.input
+            && let Some(mut pipe) = stdin.take()
+        {
             thread::spawn(move || pipe.write_all(&bytes));
         }
         Running { home: self.home, what, child, ends, stdin, stdout, stderr }

@@ -108,7 +108,7 @@ fn imports_run_downwards() {
                 faults.push(format!("{}: a command uses another", path.display()));
             }
         }
-        if code.contains("super::super") {
+        if code.contains("super::super::") {
             faults.push(format!("{}: say crate:: instead of climbing", path.display()));
         }
         if from == "commands"

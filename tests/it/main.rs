@@ -1,18 +1,25 @@
 //! The tests that drive the real `gco`, each in a home of its own. `harness` says how.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod complete;
+mod detach;
 mod fake;
 mod harness;
 mod hostile;
 mod house;
 mod list;
 mod names;
+mod options;
 mod oracle;
 mod output;
 mod prune;
 mod pty;
 mod records;
+mod run;
 mod selftest;
+mod start;
 mod status;
 mod tail;
 mod tail_follow;
+mod tools;
+mod untracked;

@@ -36,6 +36,13 @@ impl Output {
         self.stated("end")
     }
 
+    /// The signal of this number ended it: for those without a name.
+    #[track_caller]
+    pub fn signal_number(self, number: i32) -> Self {
+        assert_eq!(self.status.signal(), Some(number), "{self}");
+        self.stated("end")
+    }
+
     /// Its standard output is exactly `bytes`.
     #[track_caller]
     pub fn stdout(self, bytes: impl AsRef<[u8]>) -> Self {

@@ -197,7 +197,7 @@ fn wrong_words_are_told() {
         home.gco(["tasks", "tail", id]).run().code(2).stdout("").stderr_has("gco: ");
     }
     for args in [&["-n", "-5"][..], &["-n", "many"], &["-n", ""], &["--stream", "x"], &["--raw", "--json"]] {
-        home.gco(["tasks", "tail", "t-1"].iter().chain(args)).run().code(2).stdout("").stderr_has("error: ");
+        home.gco(["tasks", "tail", "t-1"].iter().chain(args)).run().code(2).stdout("").stderr_has("gco: ");
     }
     let nobody = Home::new();
     nobody.gco(["tasks", "tail", "t-1"]).run().code(1).stdout("").stderr_has("t-1");

@@ -18,8 +18,27 @@ use crate::view::json::Listing;
 use crate::view::table::Table;
 use crate::view::{Shown, Style};
 
+/// What help and the man page say after the options.
+const MORE: &str = "\
+Examples:
+  The newest twenty:
+    gco tasks list
+  All that run, all that failed:
+    gco tasks list -n 0 --state running,failed
+  What one name did today:
+    gco tasks list --name backup --since 24h
+  All with a label, for a script:
+    gco tasks list --label env=prod --json";
+
 /// List tasks, newest first
+///
+/// One line a task: its id, its state, when it started, how long it took or has been running, and the last line it wrote. A
+/// record that cannot be read has a line as well, which says why. On a terminal the table is as wide as that.
+///
+/// States are queued, running, succeeded, failed, cancelled, and orphaned: its record says it runs, but nobody supervises
+/// it any more.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = MORE)]
 pub struct Args {
     /// Show at most N tasks, 0 for all
     #[arg(short = 'n', long = "limit", value_name = "N", default_value = "20", value_parser = number, allow_negative_numbers = true)]

@@ -8,8 +8,31 @@ pub mod tail;
 use anyhow::Result;
 use clap::Subcommand;
 
+/// What help and the man page say after the options.
+const MORE: &str = "\
+Exit status:
+  0  Done; also if the reader of a pipe has seen enough and closed it
+  1  There is no such task, or it failed
+  2  The command line was wrong, or a name means several tasks
+
+Environment:
+  GCO_TASK_STATUS_DIR  Where tasks are kept, instead of ~/.gco/tasks
+  NO_COLOR             If not empty: no colours
+
+Examples:
+  What runs, what ran, and how it ended:
+    gco tasks list
+  The newest task:
+    gco tasks status
+  All that failed in the last day, for a script:
+    gco tasks list --state failed --since 1d --json";
+
 /// Look at tasks, and clean up after them
+///
+/// A task is named by its id, by the beginning of its id, or by its name, which means the newest task of that name. Where
+/// the task may be left out, the newest one is meant.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = MORE)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -19,14 +42,11 @@ pub struct Args {
 /// The commands of `gco tasks`.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List tasks, newest first
+    // No words here: they would stand in the way of their own, longer ones.
     List(list::Args),
-    /// Show everything about one task
     #[command(visible_alias = "show")]
     Status(status::Args),
-    /// Show the last lines of a task's log
     Tail(tail::Args),
-    // No words here: they would stand in the way of its own, longer ones.
     Prune(prune::Args),
 }
 

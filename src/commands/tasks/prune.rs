@@ -19,6 +19,16 @@ use crate::view::json;
 /// The states in which a task can be pruned.
 const OVER: [State; 4] = [State::Succeeded, State::Failed, State::Cancelled, State::Orphaned];
 
+/// What help and the man page say after the options.
+const MORE: &str = "\
+Examples:
+  What ended more than a week ago, from cron:
+    gco tasks prune --older-than 7d -y
+  All that failed:
+    gco tasks prune --state failed --keep 0 -y
+  What would go if all were to fit in two gibibytes:
+    gco tasks prune --max-size 2GiB --dry-run";
+
 /// Remove finished tasks
 ///
 /// Considered are tasks that have finished, and orphaned ones whose command is gone; --state narrows that. Of these a
@@ -28,10 +38,7 @@ const OVER: [State; 4] = [State::Succeeded, State::Failed, State::Cancelled, Sta
 /// and records that cannot be read. Logs without a record and temporary and lock files that were left behind
 /// are cleared away too. Sizes are the lengths of the files.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  gco tasks prune --older-than 7d -y       what ended more than a week ago\n  \
-    gco tasks prune --state failed --keep 0  all that failed\n  gco tasks prune --max-size 2GiB --dry-run"
-)]
+#[command(after_long_help = MORE)]
 pub struct Args {
     /// Keep the newest N of the tasks considered, remove the others
     #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]

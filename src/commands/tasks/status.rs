@@ -14,8 +14,22 @@ use crate::task::TaskId;
 use crate::view::panel::{self, Around};
 use crate::view::{Shown, Style, json};
 
+/// What help and the man page say after the options.
+const MORE: &str = "\
+Examples:
+  The newest task, and the newest of a name:
+    gco tasks status
+    gco tasks status backup
+  The record, for a script:
+    gco tasks status backup --json";
+
 /// Show everything about one task
+///
+/// Its state, command, directory, processes, times, exit code, what it used and wrote, where its log is, and its last
+/// lines. With --json it is the record as on disk, with the state as it really is, and is_alive: whether the
+/// command itself still runs, null if that cannot be told from here.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = MORE)]
 pub struct Args {
     /// An id, the beginning of one, or a name, whose newest task is meant [default: the newest task]
     #[arg(value_name = "TASK")]

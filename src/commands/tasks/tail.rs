@@ -35,8 +35,25 @@ use crate::task::{State, Stream, TaskId};
 use crate::view::lines::Surface;
 use crate::view::log::{Form, Printer};
 
-/// Arguments of `gco tasks tail`
+/// What help and the man page say after the options.
+const MORE: &str = "\
+Examples:
+  The last hundred lines of the newest task, and each new one:
+    gco tasks tail -f
+  Only what went to stderr:
+    gco tasks tail backup --stream stderr
+  All of its stdout, to the byte:
+    gco tasks tail backup --stream stdout --raw -n all";
+
+/// Show the last lines of a task's log
+///
+/// Each line has a tag before it: [stdout] or [stderr], which says where the command wrote it, or [gco] for words of gco's
+/// own. On a terminal colours survive, and nothing that moves the cursor does.
+///
+/// With --follow it ends when the task has ended and everything has been shown, with exit code 0 whatever became of the
+/// task.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = MORE)]
 pub struct Args {
     /// An id, the beginning of one, or a name, whose newest task is meant [default: the newest task]
     #[arg(value_name = "TASK")]

@@ -1,0 +1,194 @@
+//! What the supervisor does about its command and its keeper: see what became of them, pass signals on, replace.
+
+use std::time::{Duration, Instant};
+
+use super::control::{Phase, Request};
+use super::message::Report;
+use super::supervisor::{Keeper, Supervisor};
+use super::witness::{self, Sight};
+use crate::sys::child::{self, PidFd};
+use crate::sys::fork::{Side, fork};
+use crate::sys::signals::send_to_group;
+use crate::sys::{process, time};
+use crate::task::outcome::{StartError, StartStep};
+
+/// How long to wait for what is about to happen by itself.
+const SOON: Duration = Duration::from_millis(1);
+
+impl Supervisor {
+    /// Sees what has happened in the control memory: the command's start, stop, end.
+    pub(super) fn notice(&mut self) {
+        let control = self.handover.control;
+        self.look_again = false;
+        self.handover.to_supervisor.silence();
+        if !self.told_started && (control.is_executing() || self.lost_starter()) {
+            self.started();
+        }
+        let unstarted = control.start_error().is_some();
+        if unstarted && !self.machine.is_draining() && !self.machine.is_finished() {
+            self.not_started();
+        }
+        if self.told_started && control.exit().is_none() && !self.is_kept_by_parent() {
+            self.look_myself();
+        }
+        if control.exit().is_some() && !self.machine.is_draining() && !self.machine.is_finished() {
+            self.ended();
+        }
+        let stopped = control.stopped();
+        if stopped.is_some() != self.told_stopped {
+            self.tell_stopped(stopped);
+        }
+        if self.waking_front {
+            self.wake_front();
+        }
+    }
+
+    /// The keeper that forked the command died before it could say that the program executes.
+    pub(super) fn lost_starter(&self) -> bool {
+        let control = self.handover.control;
+        control.command().is_some() && control.start_error().is_none() && !self.is_kept_by_parent()
+    }
+
+    /// Whether the keeper is the command's parent, who sees what becomes of it.
+    pub(super) fn is_kept_by_parent(&self) -> bool {
+        self.keeper.as_ref().is_some_and(|keeper| keeper.pid == self.handover.control.parent())
+    }
+
+    pub(super) fn look_myself(&mut self) {
+        let control = self.handover.control;
+        let Some(pid) = control.command() else { return };
+        if witness::look(control, pid, self.handover.command.as_ref()) == Sight::Soon {
+            self.look_again = true;
+        }
+    }
+
+    pub(super) fn started(&mut self) {
+        let control = self.handover.control;
+        self.told_started = true;
+        if let Some(pid) = control.command() {
+            if self.handover.command.is_none() {
+                self.handover.command = PidFd::open(pid).ok();
+            }
+            if control.command_start().is_none()
+                && let Some(seen) = process::look(pid)
+            {
+                control.set_command_start(seen.start);
+            }
+        }
+        control.set_executing();
+        self.handover.command_has_started();
+        self.machine.started(Instant::now());
+        if self.handover.detach {
+            self.write_record_now();
+            self.tell(&Report::Started);
+        }
+        for signal in std::mem::take(&mut self.pending) {
+            self.pass_on(signal);
+        }
+    }
+
+    /// Has the front-end stop when the command has stopped, and go on with it.
+    pub(super) fn tell_stopped(&mut self, stopped: Option<i32>) {
+        self.told_stopped = stopped.is_some();
+        match stopped {
+            Some(signal) => self.tell(&Report::Stopped(signal)),
+            None => {
+                self.tell(&Report::Continued);
+                self.waking_front = self.handover.front.is_some();
+            }
+        }
+    }
+
+    /// A front-end that was told to stop, or is just about to, cannot hear: it is woken until it says that it is awake.
+    fn wake_front(&mut self) {
+        match &self.handover.front_process {
+            Some(front) if self.handover.front.is_some() => front.send(libc::SIGCONT),
+            _ => self.waking_front = false,
+        }
+    }
+
+    /// Has the command reaped, by whoever is its parent.
+    pub(super) fn have_reaped(&mut self) {
+        self.ask(Request::Reap);
+        self.ring_for_keeper();
+        if !self.is_kept_by_parent()
+            && let Some(pid) = self.handover.control.command()
+        {
+            child::reap(pid);
+        }
+        self.handover.command = None;
+    }
+
+    /// Passes a signal on to the command's process group.
+    pub(super) fn pass_on(&mut self, signal: i32) {
+        let control = self.handover.control;
+        let Some(pid) = control.command().filter(|_| self.told_started) else {
+            self.pending.push(signal);
+            return;
+        };
+        if control.exit().is_some() {
+            return;
+        }
+        if matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
+            control.set_asked_to_end(signal, time::since_boot());
+        }
+        send_to_group(pid, signal);
+    }
+
+    /// Forks a keeper. While there is no command yet, it starts it.
+    pub(super) fn make_keeper(&mut self) -> Side {
+        let forked = match &self.publisher {
+            Some(publisher) => publisher.at_rest(fork),
+            None => fork(),
+        };
+        match forked {
+            Ok(Side::Child) => return Side::Child,
+            Ok(Side::Parent(pid)) => self.guard_with(pid),
+            Err(error) => {
+                if self.handover.control.command().is_none() {
+                    // Without a keeper nothing runs, and a shell would not wait for better times either.
+                    let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
+                    self.handover.control.set_start_error(StartError { errno, step: StartStep::Fork });
+                }
+                // Out of processes. It is tried again; until then there is one life less.
+                self.look_again = true;
+            }
+        }
+        Side::Parent(0)
+    }
+
+    pub(super) fn guard_with(&mut self, pid: i32) {
+        // One that is gone already is replaced at the next turn.
+        self.keeper = PidFd::open(pid).ok().map(|process| Keeper { pid, process });
+    }
+
+    /// Orphans of the command that fell to this process are its to reap.
+    pub(super) fn reap_strangers(&self) {
+        let keeper = self.keeper.as_ref().map_or(0, |keeper| keeper.pid);
+        let command = self.handover.control.command().unwrap_or(0);
+        child::reap_all_but(&[keeper, command]);
+    }
+
+    pub(super) fn keeper_died(&mut self) {
+        let control = self.handover.control;
+        if let Some(keeper) = self.keeper.take() {
+            child::reap(keeper.pid);
+        }
+        if control.phase() == Phase::Underway {
+            let words = "the keeper was killed and has been replaced";
+            self.handover.journal.say(words);
+            self.handover.warnings.push(words.to_owned());
+            self.machine.changed();
+        }
+        // If the command has been forked already it is about to say who it is. If not, the next keeper forks it.
+        while control.command().is_none() && control.start_error().is_none() && child::has_any() {
+            std::thread::sleep(SOON);
+        }
+        if let Some(pid) = control.command()
+            && self.handover.command.is_none()
+            && control.exit().is_none()
+        {
+            self.handover.command = PidFd::open(pid).ok();
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the supervisor waits for: its descriptors and the machine's deadline.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::supervisor::Supervisor;
+use crate::sys::signals::Queue;
+use crate::task::Stream;
+
+/// How soon to look again at something that is about to change by itself.
+const SOON: Duration = Duration::from_millis(1);
+
+impl Supervisor {
+    /// Waits for something to happen, and deals with what the descriptors say.
+    pub(super) fn wait(&mut self) {
+        let mut ready = Vec::with_capacity(10);
+        let failed = {
+            let mut fds = Vec::with_capacity(10);
+            self.watched(&mut fds, &mut ready);
+            let result = poll(&mut fds, self.timeout());
+            for (fd, (_, events)) in fds.iter().zip(&mut ready) {
+                *events = fd.revents().unwrap_or(PollFlags::empty());
+            }
+            result.is_err_and(|error| error != Errno::EINTR)
+        };
+        if failed {
+            // Out of memory for the moment.
+            std::thread::sleep(SOON);
+        }
+        for (what, events) in ready {
+            if !events.is_empty() {
+                self.happened(what, events);
+            }
+        }
+    }
+
+    fn timeout(&self) -> PollTimeout {
+        let soon = (self.look_again || self.waking_front).then(|| Instant::now() + SOON);
+        let Some(deadline) = self.machine.deadline().into_iter().chain(soon).min() else {
+            return PollTimeout::NONE;
+        };
+        // Rounded up: a poll that returns too early only turns in vain.
+        let millis = deadline.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+    }
+
+    fn watched<'a>(&'a self, fds: &mut Vec<PollFd<'a>>, ready: &mut Vec<(Watched, PollFlags)>) {
+        let mut watch = |fd: BorrowedFd<'a>, flags: PollFlags, what: Watched| {
+            fds.push(PollFd::new(fd, flags));
+            ready.push((what, PollFlags::empty()));
+        };
+        let read = PollFlags::POLLIN;
+        watch(self.handover.to_supervisor.as_fd(), read, Watched::Bell);
+        if let Some(signals) = &self.signals {
+            watch(signals.as_fd(), read, Watched::Signals);
+        }
+        if let Some(keeper) = &self.keeper {
+            watch(keeper.process.as_fd(), read, Watched::Keeper);
+        }
+        if let Some(front) = &self.handover.front {
+            watch(front.as_fd(), read, Watched::Front);
+        }
+        if !self.is_kept_by_parent()
+            && !self.look_again
+            && self.handover.control.exit().is_none()
+            && let Some(command) = &self.handover.command
+        {
+            watch(command.as_fd(), read, Watched::Bell);
+        }
+        for stream in Stream::BOTH {
+            let n = stream.index();
+            if let Some(source) = &self.handover.sources[n]
+                && !self.handover.spools[n].is_full()
+            {
+                watch(source.as_fd(), read, Watched::Source(stream));
+            }
+            if let Some(place) = self.echoes[n].pollable() {
+                let flags = if self.wants_to_show(stream) { PollFlags::POLLOUT } else { PollFlags::empty() };
+                watch(place, flags, Watched::Place(stream));
+            }
+        }
+    }
+
+    fn happened(&mut self, what: Watched, events: PollFlags) {
+        match what {
+            // What rang it is looked at each turn.
+            Watched::Bell => {}
+            Watched::Signals => {
+                while let Some(arrived) = self.signals.as_ref().and_then(Queue::next) {
+                    if arrived.signal != libc::SIGCHLD {
+                        self.pass_on(arrived.signal);
+                    }
+                }
+                self.reap_strangers();
+            }
+            Watched::Keeper => self.keeper_died(),
+            Watched::Front => self.hear(),
+            Watched::Source(stream) => self.take(stream),
+            Watched::Place(stream) => self.place_changed(stream, events),
+        }
+    }
+}
+
+/// What a descriptor is watched for.
+#[derive(Debug, Clone, Copy)]
+enum Watched {
+    Bell,
+    Signals,
+    Keeper,
+    Front,
+    Source(Stream),
+    Place(Stream),
+}
