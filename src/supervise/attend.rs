@@ -80,8 +80,8 @@ impl Supervisor {
         self.machine.started(Instant::now());
         if self.handover.detach {
             self.write_record_now();
+            self.tell(&Report::Started);
         }
-        self.tell(&Report::Started);
         for signal in std::mem::take(&mut self.pending) {
             self.pass_on(signal);
         }
@@ -110,6 +110,7 @@ impl Supervisor {
     /// Has the command reaped, by whoever is its parent.
     pub(super) fn have_reaped(&mut self) {
         self.ask(Request::Reap);
+        self.ring_for_keeper();
         if !self.is_kept_by_parent()
             && let Some(pid) = self.handover.control.command()
         {

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use super::control::{Phase, Request};
+use super::control::Phase;
 use super::message::Report;
 use super::report::{Status, record};
 use super::supervisor::Supervisor;
@@ -225,6 +225,7 @@ impl Supervisor {
 
     /// Ends this process, and with it the keeper.
     pub(super) fn leave(&mut self) -> ! {
+        self.ring_for_keeper();
         self.drop_lock();
         if !self.pruned
             && self.handover.retention > 0
@@ -234,7 +235,7 @@ impl Supervisor {
             let _ = prune::retain(dir, self.handover.retention);
         }
         self.handover.control.set_phase(Phase::Over);
-        self.ask(Request::CloseFront);
+        // The keeper sees this process end, which is as good as a bell.
         exit_now(0)
     }
 }

@@ -176,7 +176,9 @@ impl Supervisor {
             self.stop_showing(stream);
             // What ends all by itself needs no telling, and there may be words to come on it.
             let control = self.handover.control;
-            if control.exit().is_none() && control.start_error().is_none() {
+            // The front-end has let go of stdout itself.
+            let wanted = stream == Stream::Stderr;
+            if wanted && control.exit().is_none() && control.start_error().is_none() {
                 self.tell(&Report::Closed(stream));
             }
         }

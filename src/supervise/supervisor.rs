@@ -44,6 +44,8 @@ pub struct Supervisor {
     pub(super) pending: Vec<i32>,
     /// The front-end was told that the command is stopped.
     pub(super) told_stopped: bool,
+    /// The keeper was asked for something and has not been rung for.
+    has_asked: bool,
     pub(super) told_started: bool,
     /// The front-end may be stopped and should not be.
     pub(super) waking_front: bool,
@@ -163,6 +165,7 @@ impl Supervisor {
             signals: Queue::new([libc::SIGTERM, libc::SIGINT, libc::SIGCHLD]).ok(),
             pending: Vec::new(),
             told_stopped: false,
+            has_asked: false,
             told_started: false,
             waking_front: false,
             look_again: false,
@@ -201,7 +204,10 @@ impl Supervisor {
                     self.leave();
                 }
             }
+            self.ring_for_keeper();
             self.wait();
+            // Before anything slow is done: somebody may wait for the end of a stream.
+            self.ring_for_keeper();
         }
     }
 
@@ -235,9 +241,16 @@ impl Supervisor {
     }
 
     /// Asks the keeper.
-    pub(super) fn ask(&self, request: Request) {
+    pub(super) fn ask(&mut self, request: Request) {
         self.handover.control.ask(request);
-        self.handover.to_keeper.ring();
+        self.has_asked = true;
+    }
+
+    /// Rings for the keeper, once for all that it was asked since. If this process is killed before, that is a bell, too.
+    pub(super) fn ring_for_keeper(&mut self) {
+        if std::mem::take(&mut self.has_asked) {
+            self.handover.to_keeper.ring();
+        }
     }
 
     /// Hears what the front-end says.

@@ -1,8 +1,9 @@
 //! Making processes of gco's own, and their place in the tree.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int, c_void};
 use std::io;
 
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::unistd::{ForkResult, Pid, setpgid, setsid};
 
@@ -29,6 +30,34 @@ pub fn fork() -> io::Result<Side> {
         ForkResult::Parent { child } => Ok(Side::Parent(child.as_raw())),
         ForkResult::Child => Ok(Side::Child),
     }
+}
+
+/// How much stack a process that is about to execute a program has.
+const STACK: usize = 64 << 10;
+
+/// Makes a process that does `act` and executes a program, or ends with the code that `act` gives. Gives its pid.
+///
+/// Nothing is copied: until then the two share all memory, and this one waits. So `act` must leave no trace in
+/// memory that this process would stumble over. Killing this process meanwhile does not harm the new one.
+///
+/// # Errors
+/// Out of processes or memory.
+pub fn fork_to_execute(mut act: impl FnMut() -> i32) -> io::Result<i32> {
+    extern "C" fn begin<F: FnMut() -> i32>(act: *mut c_void) -> c_int {
+        // SAFETY: the argument is the `act` below, which lives while this process shares its memory.
+        unsafe { (*act.cast::<F>())() }
+    }
+    fn entry<F: FnMut() -> i32>(_: &F) -> extern "C" fn(*mut c_void) -> c_int {
+        begin::<F>
+    }
+    let begin = entry(&act);
+    let mut stack = vec![0_u128; STACK / size_of::<u128>()];
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the new process has a stack of its own, aligned, which is there until it executes or ends, for so
+    // long this process waits. gco has no signal handlers that could run in it.
+    let pid =
+        unsafe { libc::clone(begin, stack.as_mut_ptr_range().end.cast(), flags, (&raw mut act).cast()) };
+    Ok(Errno::result(pid)?)
 }
 
 /// Leaves the caller's session and terminal for a session of one's own.
@@ -59,4 +88,24 @@ pub fn set_name(name: &CStr) {
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` only ends the process.
     unsafe { libc::_exit(code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicI32, Ordering};
+
+    #[test]
+    fn a_process_that_shares_memory_ends_with_its_code() -> io::Result<()> {
+        let told = AtomicI32::new(0);
+        let pid = fork_to_execute(|| {
+            told.store(std::process::id().cast_signed(), Ordering::Relaxed);
+            7
+        })?;
+        // It waited: what the new process did is there.
+        assert_eq!(told.load(Ordering::Relaxed), pid);
+        let status = nix::sys::wait::waitpid(Pid::from_raw(pid), None)?;
+        assert_eq!(status, nix::sys::wait::WaitStatus::Exited(Pid::from_raw(pid), 7));
+        Ok(())
+    }
 }

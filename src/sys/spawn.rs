@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::unistd::{chdir, execve};
 
 use super::descriptors::{close_foreign, exec_pipe, put_in_place};
-use super::fork::{Side, exit_now, fork, own_group};
+use super::fork::{fork_to_execute, own_group};
 use super::signals;
 use super::start::Inherited;
 use crate::task::outcome::{StartError, StartStep};
@@ -82,30 +82,27 @@ impl Program {
             step: StartStep::Fork,
         };
         let (told, tell) = exec_pipe().map_err(failed)?;
-        match fork().map_err(failed)? {
-            Side::Child => {
-                announce(std::process::id().cast_signed());
-                let error = self.become_it(stdio, inherited);
-                let mut word = [0; 8];
-                word[..4].copy_from_slice(&error.errno.to_ne_bytes());
-                word[4] = step_number(error.step);
-                // If even this cannot be said, the end of the pipe reads as success and exit code 125 follows.
-                let _ = nix::unistd::write(&tell, &word);
-                exit_now(125)
+        let pid = fork_to_execute(|| {
+            announce(std::process::id().cast_signed());
+            let error = self.become_it(stdio, inherited);
+            let mut word = [0; 8];
+            word[..4].copy_from_slice(&error.errno.to_ne_bytes());
+            word[4] = step_number(error.step);
+            // If even this cannot be said, the end of the pipe reads as success and exit code 125 follows.
+            let _ = nix::unistd::write(&tell, &word);
+            125
+        })
+        .map_err(failed)?;
+        drop(tell);
+        let mut word = [0; 8];
+        match std::fs::File::from(told).read_exact(&mut word) {
+            Ok(()) => {
+                super::child::reap_now(pid);
+                let [a, b, c, d, step, ..] = word;
+                Err(StartError { errno: i32::from_ne_bytes([a, b, c, d]), step: step_of(step) })
             }
-            Side::Parent(pid) => {
-                drop(tell);
-                let mut word = [0; 8];
-                match std::fs::File::from(told).read_exact(&mut word) {
-                    Ok(()) => {
-                        super::child::reap_now(pid);
-                        let [a, b, c, d, step, ..] = word;
-                        Err(StartError { errno: i32::from_ne_bytes([a, b, c, d]), step: step_of(step) })
-                    }
-                    // Nothing was said before the pipe closed: the program is executing.
-                    Err(_) => Ok(pid),
-                }
-            }
+            // Nothing was said before the pipe closed: the program is executing.
+            Err(_) => Ok(pid),
         }
     }
 
