@@ -33,7 +33,8 @@ impl Supervisor {
         if control.exit().is_some() && !self.machine.is_draining() && !self.machine.is_finished() {
             self.ended();
         }
-        let stopped = control.stopped();
+        // One that was killed while it was stopped is stopped no more.
+        let stopped = control.stopped().filter(|_| control.exit().is_none());
         if stopped.is_some() != self.told_stopped {
             self.tell_stopped(stopped);
         }
