@@ -4,7 +4,7 @@
 //! power cut leaves the new name full of NULs (ext4, delayed allocation). The directory is synced only
 //! where a name must survive: when a task is claimed and when it has ended.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 
@@ -45,6 +45,26 @@ pub fn replace(dir: &StatusDir, id: &TaskId, record: &Record) -> io::Result<()> 
         other => other?,
     };
     file.persist(dir.record(id)).map_err(|refused| refused.error)?;
+    Ok(())
+}
+
+/// Removes what a supervisor of task `id` that was killed had begun to write. To be called by its successor.
+///
+/// # Errors
+/// What the system says.
+pub fn remove_unfinished(dir: &StatusDir, id: &TaskId) -> io::Result<()> {
+    let begin = format!(".{id}.");
+    for entry in fs::read_dir(dir.path())? {
+        let name = entry?.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(&begin)?.strip_suffix(TEMPORARY));
+        // Another task's id may begin with this one's; what comes after it is then longer.
+        if random.is_some_and(|random| random.bytes().all(|b| b.is_ascii_alphanumeric())) {
+            match fs::remove_file(dir.path().join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
     Ok(())
 }
 

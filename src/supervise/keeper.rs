@@ -59,11 +59,12 @@ pub fn live(mut handover: Handover, supervisor: i32) -> ! {
             if handover.control.phase() == Phase::Over {
                 exit_now(0);
             }
+            let me = std::process::id().cast_signed();
             match replace(&guarded) {
                 Replaced::By(next) => guarded = next,
                 Replaced::Myself => {
                     drop((children, guarded));
-                    supervisor::take_over(handover)
+                    supervisor::take_over(handover, me)
                 }
             }
         }

@@ -183,7 +183,8 @@ pub fn recover(handover: &mut Handover) -> io::Result<()> {
         spool.recover()?;
     }
     let place = handover.tracking.as_ref().map(|tracking| (&tracking.dir, &handover.facts.id));
-    handover.journal.recover(place)
+    handover.journal.recover(place)?;
+    place.map_or(Ok(()), |(dir, id)| replace::remove_unfinished(dir, id))
 }
 
 /// The warnings that the supervisor that died had written down.
