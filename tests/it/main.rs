@@ -7,6 +7,8 @@ mod harness;
 mod hostile;
 mod house;
 mod inherit;
+mod killed;
+mod leave;
 mod list;
 mod names;
 mod options;
