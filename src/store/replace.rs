@@ -48,25 +48,32 @@ pub fn replace(dir: &StatusDir, id: &TaskId, record: &Record) -> io::Result<()> 
     Ok(())
 }
 
+/// Removes what a supervisor of task `id` that was killed had begun to write. To be called by its successor.
+///
+/// # Errors
+/// What the system says.
+pub fn remove_unfinished(dir: &StatusDir, id: &TaskId) -> io::Result<()> {
+    let begin = format!(".{id}.");
+    for entry in fs::read_dir(dir.path())? {
+        let name = entry?.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(&begin)?.strip_suffix(TEMPORARY));
+        // Another task's id may begin with this one's; what comes after it is then longer.
+        if random.is_some_and(|random| random.bytes().all(|b| b.is_ascii_alphanumeric())) {
+            match fs::remove_file(dir.path().join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Makes sure that names made or changed in the directory survive a power cut.
 ///
 /// # Errors
 /// What the system says.
 pub fn sync_directory(dir: &StatusDir) -> io::Result<()> {
     File::open(dir.path())?.sync_all()
-}
-
-/// Removes the temporary files that a killed supervisor of task `id` has left. For its successor: nobody else writes
-/// this task's record.
-pub fn sweep(dir: &StatusDir, id: &TaskId) {
-    let prefix = format!(".{id}.");
-    // What cannot be listed or removed is left for `prune`.
-    for entry in fs::read_dir(dir.path()).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(TEMPORARY)) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// The record in a temporary file, on disk. It vanishes with the value unless it is given its name.

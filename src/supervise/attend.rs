@@ -34,7 +34,8 @@ impl Supervisor {
         if control.exit().is_some() && !self.machine.is_draining() && !self.machine.is_finished() {
             self.ended();
         }
-        let stopped = control.stopped();
+        // One that was killed while it was stopped is stopped no more.
+        let stopped = control.stopped().filter(|_| control.exit().is_none());
         if stopped.is_some() != self.told_stopped {
             self.tell_stopped(stopped);
         }
@@ -158,8 +159,11 @@ impl Supervisor {
     }
 
     pub(super) fn guard_with(&mut self, pid: i32) {
-        // One that is gone already is replaced at the next turn.
-        self.keeper = PidFd::open(pid).ok().map(|process| Keeper { pid, process });
+        // One that is gone already is replaced at the next turn. It is a child or the parent of this process; a
+        // parent that died has been replaced by another, and its pid may be anybody's.
+        let process = PidFd::open(pid).ok();
+        let is_it = child::is_mine(pid) || nix::unistd::getppid().as_raw() == pid;
+        self.keeper = process.filter(|_| is_it).map(|process| Keeper { pid, process });
     }
 
     /// Orphans of the command that fell to this process are its to reap.
@@ -182,6 +186,12 @@ impl Supervisor {
         }
         // If the command has been forked already it is about to say who it is. If not, the next keeper forks it.
         while control.command().is_none() && control.start_error().is_none() && child::has_any() {
+            // Unless it was killed before it could.
+            if let Some(ended) = child::any_ended()
+                && control.command() != Some(ended)
+            {
+                child::reap(ended);
+            }
             std::thread::sleep(SOON);
         }
         if let Some(pid) = control.command()

@@ -27,8 +27,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How many short-lived supervisors in a row are replaced at once.
 const FREE_TRIES: u32 = 3;
 
-/// What a process newly forked by the keeper does to become the supervisor.
-pub type TakeOver = fn(Handover) -> !;
+/// What a process newly forked by this keeper (its pid) does to become the supervisor.
+pub type TakeOver = fn(Handover, i32) -> !;
 
 /// The keeper's life. `supervisor` is the process that forked it; `take_over` makes its successors.
 pub fn live(mut handover: Handover, supervisor: i32, take_over: TakeOver) -> ! {
@@ -59,11 +59,12 @@ pub fn live(mut handover: Handover, supervisor: i32, take_over: TakeOver) -> ! {
             if handover.control.phase() == Phase::Over {
                 exit_now(0);
             }
+            let me = std::process::id().cast_signed();
             match replace(&guarded) {
                 Replaced::By(next) => guarded = next,
                 Replaced::Myself => {
                     drop((children, guarded));
-                    take_over(handover)
+                    take_over(handover, me)
                 }
             }
         }

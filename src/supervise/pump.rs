@@ -40,6 +40,9 @@ impl Supervisor {
     pub(super) fn take(&mut self, stream: Stream) {
         let n = stream.index();
         let Some(source) = &self.handover.sources[n] else { return };
+        if self.handover.spools[n].is_full() {
+            return;
+        }
         let taken = self.handover.spools[n].take(source.as_fd());
         let now = Instant::now();
         match taken {

@@ -183,13 +183,13 @@ pub fn recover(handover: &mut Handover) -> io::Result<()> {
         spool.recover()?;
     }
     let place = handover.tracking.as_ref().map(|tracking| (&tracking.dir, &handover.facts.id));
-    handover.journal.recover(place)
+    handover.journal.recover(place)?;
+    place.map_or(Ok(()), |(dir, id)| replace::remove_unfinished(dir, id))
 }
 
 /// What the supervisor that died had written down: its warnings, and perhaps the end already. That stays the end.
 pub fn recall_record(handover: &mut Handover) {
     let Some(tracking) = &handover.tracking else { return };
-    replace::sweep(&tracking.dir, &handover.facts.id);
     if let Ok(record) = load::read_record(&tracking.dir, &handover.facts.id) {
         if matches!(record.state(), Some(State::Succeeded | State::Failed | State::Cancelled))
             && handover.control.phase() == Phase::Underway

@@ -73,6 +73,10 @@ impl Spool {
     /// What the kernel says.
     pub fn take(&mut self, pipe: BorrowedFd<'_>) -> io::Result<Taken> {
         let room = self.ring.size() - self.position;
+        if room == 0 {
+            // Asked for no bytes, the kernel gives 0, as at the end.
+            return Ok(Taken::Nothing);
+        }
         let taken = self.ring.take(pipe, room.min(TAKE))?;
         if let Taken::Bytes(bytes) = taken {
             self.position += bytes;
@@ -124,7 +128,7 @@ mod tests {
         let (read, write) = crate::sys::descriptors::output_pipe()?;
         let mut write = std::fs::File::from(write);
         let mut spool = Spool::new(Control::new()?, Stream::Stderr)?;
-        let (mut sent, mut kept) = (0_u64, 0_u64);
+        let (mut sent, mut kept) = (0, 0);
         for round in 0..400_u64 {
             let block: Vec<u8> = (0..10_007).map(|n| ((sent + n) % 253) as u8).collect();
             write.write_all(&block)?;
@@ -139,6 +143,19 @@ mod tests {
             assert_eq!(rest.len() as u64, sent - kept);
         }
         assert_eq!(spool.take(read.as_fd())?, Taken::Nothing);
+        // A ring that is full takes nothing, which is not the end.
+        spool.rewind(sent)?;
+        let fill = vec![b'f'; RING_SIZE];
+        for part in fill.chunks(4096) {
+            write.write_all(part)?;
+            assert_eq!(spool.take(read.as_fd())?, Taken::Bytes(part.len()));
+        }
+        write.write_all(b"more")?;
+        assert!(spool.is_full());
+        assert_eq!(spool.take(read.as_fd())?, Taken::Nothing);
+        kept = spool.end();
+        spool.rewind(kept)?;
+        assert_eq!(spool.take(read.as_fd())?, Taken::Bytes(4));
         drop(write);
         assert_eq!(spool.take(read.as_fd())?, Taken::End);
 

@@ -112,8 +112,8 @@ pub fn live(
     Supervisor::new(handover).run()
 }
 
-/// The life of a supervisor in the place of one that died, in a process newly forked by the keeper.
-pub fn take_over(mut handover: Handover) -> ! {
+/// The life of a supervisor in the place of one that died, in a process newly forked by this keeper.
+pub fn take_over(mut handover: Handover, keeper: i32) -> ! {
     own_group();
     adopt_orphans();
     set_name(c"gco-supervisor");
@@ -129,7 +129,6 @@ pub fn take_over(mut handover: Handover) -> ! {
             handover.warnings.push(format!("the log could not be taken up again: {words}"));
         }
     }
-    let keeper = nix::unistd::getppid().as_raw();
     let mut supervisor = Supervisor::new(handover);
     supervisor.guard_with(keeper);
     supervisor.resume();
@@ -184,8 +183,9 @@ impl Supervisor {
     fn run(mut self) -> ! {
         loop {
             if self.keeper.is_none() && self.make_keeper() == Side::Child {
-                let parent = nix::unistd::getppid().as_raw();
-                keeper::live(self.into_handover(), parent, take_over);
+                // From before the fork: asked now, the parent could be the one that adopted an orphan.
+                let (supervisor, _) = self.me;
+                keeper::live(self.into_handover(), supervisor, take_over);
             }
             self.notice();
             let now = Instant::now();

@@ -196,6 +196,19 @@ pub fn reap_now(pid: i32) {
     let _ = wait(libc::P_PID, pid, libc::WEXITED);
 }
 
+/// Whether `pid` is a child of this process, ended or not.
+#[must_use]
+pub fn is_mine(pid: i32) -> bool {
+    wait(libc::P_PID, pid, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG).is_ok()
+}
+
+/// A child that has ended and is still to be reaped, if there is one.
+#[must_use]
+pub fn any_ended() -> Option<i32> {
+    let ended = wait(libc::P_ALL, 0, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG);
+    ended.ok().flatten().map(|(info, _)| info.pid)
+}
+
 /// Whether this process has any child, ended or not.
 #[must_use]
 pub fn has_any() -> bool {

@@ -69,11 +69,14 @@ impl Home {
         })
     }
 
-    /// The pids of gco's processes with this name (`gco-keeper`, `gco-supervisor`), in this home.
+    /// The pids of gco's processes with this name (`gco`, `gco-keeper`, `gco-supervisor`), in this home.
+    ///
+    /// One that was just forked still bears its parent's name and is about to become something else: not one of them.
     pub fn gcos(&self, name: &str) -> Vec<i32> {
-        let pids = self.processes().into_iter().filter(|process| process.is_gco).map(|process| process.pid);
-        // The kernel keeps 15 characters of a name.
-        pids.filter(|pid| comm(*pid) == name[..name.len().min(15)]).collect()
+        let all = self.processes().into_iter().filter(|process| process.is_gco && lives(process.pid));
+        let pids = all.map(|process| process.pid);
+        pids.filter(|pid| comm(*pid) == name && parent_of(*pid).is_none_or(|parent| comm(parent) != name))
+            .collect()
     }
 
     /// The only such process.
@@ -94,6 +97,12 @@ pub fn comm(pid: i32) -> String {
 pub fn state_of(pid: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat[stat.rfind(") ")? + 2..].chars().next()
+}
+
+/// The pid of a process's parent.
+pub fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat[stat.rfind(") ")? + 2..].split(' ').nth(1)?.parse().ok()
 }
 
 /// Whether the process is there and has not ended.
