@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
+use crate::store::retention::DEFAULT_KEEP;
 use crate::supervise::front_end::{self, Manner};
 use crate::sys::start::Inherited;
 use crate::task::spec::Echo;
@@ -18,8 +19,9 @@ use crate::task::{Spec, id};
 const DISABLE_VARIABLE: &str = "GCO_DISABLE_TASK_STATUS";
 /// How many finished tasks are kept.
 const RETENTION_VARIABLE: &str = "GCO_TASK_RETENTION";
-/// How many if that is not said.
-const DEFAULT_RETENTION: usize = 50;
+/// How many labels a task has, and how long one is in bytes, at most: the record must hold them.
+const MAX_LABELS: usize = 64;
+const MAX_LABEL: usize = 1024;
 
 /// What help and the man page say after the options.
 const MORE: &str = "\
@@ -180,6 +182,9 @@ fn spec(args: Args) -> Result<Spec, Failure> {
     labels.reverse();
     labels.sort_by(|a, b| a.0.cmp(&b.0));
     labels.dedup_by(|a, b| a.0 == b.0);
+    if labels.len() > MAX_LABELS {
+        return Err(failed(format!("a task has at most {MAX_LABELS} labels")));
+    }
     let command = args.command.first().map(OsString::as_os_str).unwrap_or_default();
     if command.is_empty() {
         return Err(failed("the command is empty").hint("write it like: gco run -- make test"));
@@ -222,6 +227,9 @@ fn split_setting(setting: &OsStr) -> Result<(&OsStr, &OsStr), Failure> {
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
+    if text.len() > MAX_LABEL {
+        return Err(format!("a label has at most {MAX_LABEL} bytes"));
+    }
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("a label is of the form KEY=VALUE".to_owned()),
@@ -236,15 +244,15 @@ fn is_disabled(value: Option<&OsStr>) -> bool {
 /// A setting that makes no sense is said and passed over: it must not keep a nightly job from running.
 fn retention() -> usize {
     let Some(value) = std::env::var_os(RETENTION_VARIABLE).filter(|value| !value.is_empty()) else {
-        return DEFAULT_RETENTION;
+        return DEFAULT_KEEP;
     };
     value.to_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
         let words = format!(
-            "gco: {RETENTION_VARIABLE} is '{}', which is not a number of tasks; {DEFAULT_RETENTION} are kept\n",
+            "gco: {RETENTION_VARIABLE} is '{}', which is not a number of tasks; {DEFAULT_KEEP} are kept\n",
             value.display()
         );
         // One who is not at the terminal misses it.
         let _ = std::io::stderr().write_all(words.as_bytes());
-        DEFAULT_RETENTION
+        DEFAULT_KEEP
     })
 }

@@ -82,7 +82,7 @@ impl StatusDir {
     /// The directory for keeping tasks in; makes it, mode 0700, if it is not there.
     ///
     /// # Errors
-    /// [`Unusable`] if it cannot be made, is no directory, belongs to somebody else, or others may write to it.
+    /// [`Unusable`] if it cannot be made, is no directory, belongs to somebody else, or everybody may write to it.
     pub fn for_writing() -> Result<Self, Unusable> {
         let path = Self::location()?;
         let unusable = |why: String| Unusable { path: path.clone(), why };
@@ -97,8 +97,8 @@ impl StatusDir {
         if meta.uid() != geteuid().as_raw() {
             return Err(unusable(format!("it belongs to another user (uid {})", meta.uid())));
         }
-        if meta.mode() & 0o022 != 0 {
-            return Err(unusable(format!("others may write to it (mode {:04o})", meta.mode() & 0o7777)));
+        if meta.mode() & 0o002 != 0 {
+            return Err(unusable(format!("everybody may write to it (mode {:04o})", meta.mode() & 0o7777)));
         }
         Ok(Self { owner: meta.uid(), path })
     }

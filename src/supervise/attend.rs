@@ -4,16 +4,17 @@ use std::time::{Duration, Instant};
 
 use super::control::{Phase, Request};
 use super::message::Report;
-use super::supervisor::{Keeper, Supervisor};
+use super::supervisor::Supervisor;
+use super::wait::SOON;
 use super::witness::{self, Sight};
-use crate::sys::child::{self, PidFd};
+use crate::sys::child::{self, PidFd, Relative};
 use crate::sys::fork::{Side, fork};
 use crate::sys::signals::send_to_group;
 use crate::sys::{process, time};
 use crate::task::outcome::{StartError, StartStep};
 
-/// How long to wait for what is about to happen by itself.
-const SOON: Duration = Duration::from_millis(1);
+/// How soon to try again to fork a keeper.
+const KEEPER_RETRY: Duration = Duration::from_millis(200);
 
 impl Supervisor {
     /// Sees what has happened in the control memory: the command's start, stop, end.
@@ -21,6 +22,9 @@ impl Supervisor {
         let control = self.handover.control;
         self.look_again = false;
         self.handover.to_supervisor.silence();
+        if self.keeper.as_ref().is_some_and(|keeper| keeper.watched().is_none()) {
+            self.keeper_died();
+        }
         if !self.told_started && (control.is_executing() || self.lost_starter()) {
             self.started();
         }
@@ -52,7 +56,7 @@ impl Supervisor {
 
     /// Whether the keeper is the command's parent, who sees what becomes of it.
     pub(super) fn is_kept_by_parent(&self) -> bool {
-        self.keeper.as_ref().is_some_and(|keeper| keeper.pid == self.handover.control.parent())
+        self.keeper.as_ref().is_some_and(|keeper| keeper.pid() == self.handover.control.parent())
     }
 
     pub(super) fn look_myself(&mut self) {
@@ -136,6 +140,11 @@ impl Supervisor {
         send_to_group(pid, signal);
     }
 
+    /// Whether there is no keeper and one should be made now.
+    pub(super) fn needs_keeper(&self) -> bool {
+        self.keeper.is_none() && self.keeper_due.is_none_or(|due| due <= Instant::now())
+    }
+
     /// Forks a keeper. While there is no command yet, it starts it.
     pub(super) fn make_keeper(&mut self) -> Side {
         let forked = match &self.publisher {
@@ -144,44 +153,36 @@ impl Supervisor {
         };
         match forked {
             Ok(Side::Child) => return Side::Child,
-            Ok(Side::Parent(pid)) => self.guard_with(pid),
+            Ok(Side::Parent(pid)) => self.keeper = Some(Relative::child(pid)),
             Err(error) => {
                 if self.handover.control.command().is_none() {
                     // Without a keeper nothing runs, and a shell would not wait for better times either.
                     let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
                     self.handover.control.set_start_error(StartError { errno, step: StartStep::Fork });
                 }
-                // Out of processes. It is tried again; until then there is one life less.
-                self.look_again = true;
+                // Out of processes. Until it has been tried again there is one life less.
+                self.keeper_due = Some(Instant::now() + KEEPER_RETRY);
             }
         }
         Side::Parent(0)
     }
 
-    pub(super) fn guard_with(&mut self, pid: i32) {
-        // One that is gone already is replaced at the next turn. It is a child or the parent of this process; a
-        // parent that died has been replaced by another, and its pid may be anybody's.
-        let process = PidFd::open(pid).ok();
-        let is_it = child::is_mine(pid) || nix::unistd::getppid().as_raw() == pid;
-        self.keeper = process.filter(|_| is_it).map(|process| Keeper { pid, process });
-    }
-
     /// Orphans of the command that fell to this process are its to reap.
     pub(super) fn reap_strangers(&self) {
-        let keeper = self.keeper.as_ref().map_or(0, |keeper| keeper.pid);
+        let keeper = self.keeper.as_ref().map_or(0, Relative::pid);
         let command = self.handover.control.command().unwrap_or(0);
         child::reap_all_but(&[keeper, command]);
     }
 
     pub(super) fn keeper_died(&mut self) {
         let control = self.handover.control;
-        if let Some(keeper) = self.keeper.take() {
-            child::reap(keeper.pid);
-        }
+        let Some(keeper) = self.keeper.take_if(|keeper| keeper.is_gone()) else { return };
+        child::reap(keeper.pid());
+        self.keeper_due = None;
         if control.phase() == Phase::Underway {
             let words = "the keeper was killed and has been replaced";
             self.handover.journal.say(words);
-            self.handover.warnings.push(words.to_owned());
+            self.handover.warn(words);
             self.machine.changed();
         }
         // If the command has been forked already it is about to say who it is. If not, the next keeper forks it.

@@ -64,9 +64,11 @@ pub(super) enum Cell {
     Lost,
     /// Per stream: 1 once nothing of it is shown any more.
     Hidden,
+    /// Per stream: 1 while what is shown of it comes from the log.
+    Lagging = 36,
 }
 
-const CELLS: usize = Cell::Hidden as usize + 2;
+const CELLS: usize = Cell::Lagging as usize + 2;
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,11 +16,14 @@ use super::control::Control;
 use super::spool::Spool;
 use crate::log::format::Tag;
 use crate::log::replay::Replay;
-use crate::sys::descriptors::{Kind, kind, reopen_without_waiting};
+use crate::sys::descriptors::{Kind, kind, may_wait};
 use crate::task::Stream;
 
 /// The most that a pipe is sure to take without waiting once it says that it is writable: `PIPE_BUF`.
-const SURE: usize = 4096;
+const SURE_OF_PIPE: usize = 4096;
+
+/// And a terminal.
+const SURE_OF_TERMINAL: usize = 1;
 
 /// How much is read from the log at once to catch up.
 const CATCH_UP: usize = 128 << 10;
@@ -34,8 +37,8 @@ pub enum Shown {
     Blocked,
     /// Its reader has closed it.
     ReaderGone,
-    /// It cannot be written to for another reason.
-    Failed,
+    /// It cannot be written to for another reason, this `errno`.
+    Failed(i32),
 }
 
 impl Shown {
@@ -43,7 +46,7 @@ impl Shown {
         match errno {
             Errno::EAGAIN => Shown::Blocked,
             Errno::EPIPE | Errno::ECONNRESET => Shown::ReaderGone,
-            _ => Shown::Failed,
+            other => Shown::Failed(other as i32),
         }
     }
 }
@@ -90,19 +93,14 @@ impl Echo {
     /// # Errors
     /// Out of descriptors.
     pub fn on(control: Control, stream: Stream, fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let kind = kind(fd);
-        let again = match kind {
-            Kind::Pipe | Kind::Terminal => reopen_without_waiting(fd).ok(),
-            Kind::Socket | Kind::File => None,
-        };
-        let cautious = again.is_none();
-        let file: OwnedFd = match again {
-            Some(again) => again,
-            None => fd.try_clone_to_owned()?,
-        };
         let shown = control.shown(stream);
-        let target = Some(Target { file: File::from(file), kind, cautious });
-        Ok(Self { control, stream, target, shown, mark: (0, 0), lagging: None })
+        let file = File::from(fd.try_clone_to_owned()?);
+        let target = Some(Target { file, kind: kind(fd), cautious: may_wait(fd) });
+        let mut echo = Self { control, stream, target, shown, mark: (0, 0), lagging: None };
+        if control.is_lagging(stream) {
+            echo.lag();
+        }
+        Ok(echo)
     }
 
     /// Whether there is a place to show things.
@@ -134,8 +132,14 @@ impl Echo {
     pub fn gone(&self) -> Shown {
         match self.target.as_ref().map(|target| target.kind) {
             Some(Kind::Pipe | Kind::Socket) => Shown::ReaderGone,
-            _ => Shown::Failed,
+            _ => Shown::Failed(libc::EIO),
         }
+    }
+
+    /// Whether it is a terminal.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.target.as_ref().is_some_and(|target| target.kind == Kind::Terminal)
     }
 
     /// Shows no more.
@@ -148,10 +152,6 @@ impl Echo {
     /// Shows what is in the spool and has not been shown. `logged` is how much of the stream is in the log, which
     /// is `log_len` long.
     pub fn show(&mut self, spool: &Spool, logged: u64, log: Option<&File>, log_len: u64) -> Shown {
-        if self.lagging.is_none() && self.target.is_some() && self.shown < spool.begin() {
-            // A predecessor was lagging.
-            self.lag();
-        }
         if let Some(state) = self.catch_up(logged, log, log_len) {
             return state;
         }
@@ -190,8 +190,7 @@ impl Echo {
 
     fn refused(&mut self, errno: Errno, has_log: bool, full: bool) -> Shown {
         let state = Shown::of(errno);
-        let is_terminal = self.target.as_ref().is_some_and(|target| target.kind == Kind::Terminal);
-        if state == Shown::Blocked && full && has_log && is_terminal {
+        if state == Shown::Blocked && full && has_log && self.is_terminal() {
             // The command must not wait for a stopped terminal.
             self.lag();
         }
@@ -201,7 +200,14 @@ impl Echo {
     /// From here on what has not been shown is taken from the log.
     fn lag(&mut self) {
         let (stream_offset, log_offset) = self.mark;
+        // Before anything is let go: a successor must not look for it in the spool.
+        self.control.set_lagging(self.stream, true);
         self.lagging = Some(Lag { replay: Replay::from(log_offset), stream_offset, ready: Vec::new() });
+    }
+
+    fn caught_up(&mut self) {
+        self.lagging = None;
+        self.control.set_lagging(self.stream, false);
     }
 
     /// Shows what the log has and the spool has no longer. `None` once there is nothing more of that.
@@ -212,19 +218,20 @@ impl Echo {
                 if lag.stream_offset >= logged {
                     // What is not in the log yet is still in the spool.
                     self.mark = (logged, log_len);
-                    self.lagging = None;
+                    self.caught_up();
                     return None;
                 }
-                let Some(log) = log else { return Some(Shown::Failed) };
+                let Some(log) = log else { return Some(Shown::Failed(libc::EBADF)) };
                 match lag.read(log, self.stream, self.shown) {
                     Ok(true) => {}
                     Ok(false) => {
                         // The log lacks the rest: lost on a full disk, or cut off by somebody.
                         self.shown = self.shown.max(logged);
-                        self.lagging = None;
+                        self.control.set_shown(self.stream, self.shown);
+                        self.caught_up();
                         return None;
                     }
-                    Err(_) => return Some(Shown::Failed),
+                    Err(error) => return Some(Shown::Failed(error.raw_os_error().unwrap_or(libc::EIO))),
                 }
                 continue;
             }
@@ -273,7 +280,8 @@ impl Target {
                 if poll(&mut fds, PollTimeout::ZERO)? == 0 {
                     return Err(Errno::EAGAIN);
                 }
-                self.write_some(&bytes[..bytes.len().min(SURE)])
+                let sure = if self.kind == Kind::Pipe { SURE_OF_PIPE } else { SURE_OF_TERMINAL };
+                self.write_some(&bytes[..bytes.len().min(sure)])
             }
             _ => self.write_some(bytes),
         }

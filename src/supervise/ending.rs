@@ -4,7 +4,7 @@
 //! the front-end is told. A reader that only knows `kill(pid, 0)` so never finds a task that says
 //! `running` with its process gone, and one that finds `succeeded` finds the whole log.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::control::Phase;
 use super::message::Report;
@@ -18,6 +18,12 @@ use crate::sys::fork::exit_now;
 use crate::sys::time;
 use crate::task::outcome::{Asked, StartError, StartStep, signal_name};
 use crate::task::{Outcome, State, Stream};
+
+/// What stands in the log before output that came after the end.
+const LEFT_BEHIND: &str = "the command has ended; what follows comes from processes it left behind";
+
+/// How soon to try again to put files back, if that failed.
+const RESTORE_RETRY: Duration = Duration::from_secs(15);
 
 impl Supervisor {
     /// What the record says now.
@@ -49,7 +55,7 @@ impl Supervisor {
     pub(super) fn write_record(&mut self) {
         self.check_files();
         if let Some(trouble) = self.publisher.as_ref().and_then(|publisher| publisher.take_trouble()) {
-            self.warn(trouble);
+            self.handover.warn(trouble);
         }
         let record = record(&self.handover.facts, &self.status(None));
         let keep = self.handover.retention;
@@ -68,15 +74,9 @@ impl Supervisor {
         if let Some(tracking) = &self.handover.tracking
             && let Err(error) = replace::replace(&tracking.dir, &self.handover.facts.id, &record)
         {
-            self.warn(format!("the record could not be written: {}", io_words(&error)));
+            self.handover.warn(format!("the record could not be written: {}", io_words(&error)));
         }
-    }
-
-    /// Notes that something of the bookkeeping went wrong, once.
-    fn warn(&mut self, words: String) {
-        if !self.handover.warnings.contains(&words) {
-            self.handover.warnings.push(words);
-        }
+        self.machine.wrote_record(Instant::now());
     }
 
     /// Puts back what others have removed. The record first: a log alone would be removed again.
@@ -86,7 +86,8 @@ impl Supervisor {
         let record_gone = !tracking.dir.record(id).exists();
         let lock_gone = !tracking.lock.is_in_place();
         let log_gone = self.handover.journal.is_unlinked();
-        if !record_gone && !lock_gone && !log_gone {
+        let too_soon = self.restore_due.is_some_and(|due| Instant::now() < due);
+        if too_soon || (!record_gone && !lock_gone && !log_gone) {
             return;
         }
         let mut restore = || {
@@ -103,7 +104,9 @@ impl Supervisor {
         let Some(tracking) = &self.handover.tracking else { return };
         let logged = self.handover.journal.restore(&tracking.dir, &self.handover.facts.id);
         if let Err(error) = locked.and(logged) {
-            self.warn(format!("files were removed and could not be put back: {}", io_words(&error)));
+            self.handover.warn(format!("files were removed and could not be put back: {}", io_words(&error)));
+            // A log may be large: copying it again and again to a full disk is no use to anybody.
+            self.restore_due = Some(Instant::now() + RESTORE_RETRY);
         }
     }
 
@@ -159,15 +162,16 @@ impl Supervisor {
         }
         let Some(outcome) = self.outcome() else { return };
         if left_open {
-            self.warn("a process that the command left behind still holds its output open".to_owned());
+            self.handover
+                .warn("a process that the command left behind still holds its output open".to_owned());
         }
         if let Err(error) = self.handover.journal.sync() {
-            self.warn(format!("the log could not be synced to disk: {}", io_words(&error)));
+            self.handover.warn(format!("the log could not be synced to disk: {}", io_words(&error)));
         }
         if let Some(publisher) = &self.publisher {
             publisher.finish();
             if let Some(trouble) = publisher.take_trouble() {
-                self.warn(trouble);
+                self.handover.warn(trouble);
             }
         }
         self.check_files();
@@ -185,6 +189,15 @@ impl Supervisor {
         self.handover.control.set_phase(Phase::Final);
         self.have_reaped();
         self.begin_rerun();
+        self.note_ends();
+    }
+
+    /// From here on what comes is not the command's: it is logged as such, and its being shown is not waited for.
+    pub(super) fn note_ends(&mut self) {
+        self.ends_at = Stream::BOTH.map(|stream| self.handover.spools[stream.index()].end());
+        if Stream::BOTH.into_iter().any(|stream| self.machine.is_open(stream)) {
+            self.handover.journal.say_before_more(LEFT_BEHIND);
+        }
     }
 
     /// Tells the front-end that all is over and shown, and lets go of it.
@@ -208,11 +221,6 @@ impl Supervisor {
         }
         self.handover.control.set_phase(Phase::Told);
         self.front_left();
-        if Stream::BOTH.into_iter().any(|stream| self.machine.is_open(stream)) {
-            self.handover
-                .journal
-                .say_before_more("the command has ended; what follows comes from processes it left behind");
-        }
     }
 
     fn drop_lock(&mut self) {

@@ -89,11 +89,23 @@ impl Start {
     pub fn start(&self, control: Control) -> Result<i32, StartError> {
         let stdin = if self.stdin_closed { None } else { Some(standard(0)) };
         let [stdout, stderr] = [0, 1].map(|n| self.ends[n].as_ref().map(AsFd::as_fd));
-        self.program.start(Stdio([stdin, stdout, stderr]), &self.inherited, |pid| control.set_command(pid))
+        let announce = |word: Result<i32, StartError>| match word {
+            Ok(pid) => control.set_command(pid),
+            Err(error) => control.set_start_error(error),
+        };
+        self.program.start(Stdio([stdin, stdout, stderr]), &self.inherited, announce)
     }
 }
 
 impl Handover {
+    /// Notes that something of the bookkeeping went wrong, once.
+    pub fn warn(&mut self, words: impl Into<String>) {
+        let words = words.into();
+        if !self.warnings.contains(&words) {
+            self.warnings.push(words);
+        }
+    }
+
     /// Lets go of what only starting the command needed: its ends of the streams, its standard input, and what else
     /// gco's caller had open. From then on the command alone decides how long those stay open.
     pub fn command_has_started(&mut self) {

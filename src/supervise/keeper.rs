@@ -4,16 +4,16 @@
 //! tells the supervisor, and reaps when told to. If the supervisor dies, it forks a new one that has everything
 //! the old one had; until then the spare ends keep the command from SIGPIPE.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::control::{Phase, Request};
+use super::control::{Control, Phase, Request};
 use super::handover::{Handover, release};
 use super::witness::{self, Sight};
-use crate::sys::child::{self, PidFd};
+use crate::sys::child::{self, PidFd, Relative};
 use crate::sys::fork::{Side, adopt_orphans, exit_now, fork, own_group, set_name};
 use crate::sys::signals::Queue;
 use crate::sys::{process, time};
@@ -24,6 +24,8 @@ const SHORT_LIFE: Duration = Duration::from_secs(1);
 /// The pause, doubled each time up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often a supervisor is asked about that cannot be watched, in milliseconds.
+const ASK_AGAIN: u8 = 100;
 /// How many short-lived supervisors in a row are replaced at once.
 const FREE_TRIES: u32 = 3;
 
@@ -41,21 +43,16 @@ pub fn live(mut handover: Handover, supervisor: i32, take_over: TakeOver) -> ! {
     for fd in 0..3 {
         release(fd);
     }
-    let mut guarded = Guarded::by(supervisor);
+    let mut guarded = Guarded::new(Relative::parent(supervisor), 0);
     loop {
-        match wait(&handover, children.as_ref(), &guarded) {
-            Ok(()) => {}
-            // Out of memory for the moment; nothing else can happen to poll.
-            Err(_) => std::thread::sleep(FIRST_PAUSE),
-        }
         if let Some(queue) = &children {
             while queue.next().is_some() {}
         }
         handover.to_keeper.silence();
         serve(&mut handover);
         watch(&mut handover);
-        if guarded.is_gone() {
-            child::reap(guarded.pid);
+        if guarded.process.is_gone() {
+            child::reap(guarded.process.pid());
             if handover.control.phase() == Phase::Over {
                 exit_now(0);
             }
@@ -67,6 +64,10 @@ pub fn live(mut handover: Handover, supervisor: i32, take_over: TakeOver) -> ! {
                     take_over(handover, me)
                 }
             }
+        }
+        // Out of memory for the moment; nothing else can happen to poll.
+        if wait(&handover, children.as_ref(), &guarded).is_err() {
+            std::thread::sleep(FIRST_PAUSE);
         }
     }
 }
@@ -97,54 +98,39 @@ fn start_command(handover: &mut Handover) {
 
 /// The supervisor that is guarded.
 struct Guarded {
-    pid: i32,
-    /// None if it was gone before it could be opened.
-    process: Option<PidFd>,
+    process: Relative,
     since: Duration,
     /// How many short lives there were in a row.
     short_lives: u32,
 }
 
 impl Guarded {
-    fn by(pid: i32) -> Self {
-        // A parent that died has been replaced by another: then the pid may be anybody's.
-        let process = PidFd::open(pid).ok().filter(|_| nix::unistd::getppid().as_raw() == pid);
-        Self { pid, process, since: time::since_boot(), short_lives: 0 }
+    fn new(process: Relative, short_lives: u32) -> Self {
+        Self { process, since: time::since_boot(), short_lives }
     }
-
-    fn child(pid: i32, short_lives: u32) -> Self {
-        Self { pid, process: PidFd::open(pid).ok(), since: time::since_boot(), short_lives }
-    }
-
-    fn is_gone(&self) -> bool {
-        self.process.as_ref().is_none_or(|process| is_readable(process.as_fd()))
-    }
-}
-
-fn is_readable(fd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 /// Waits until something happens.
 fn wait(handover: &Handover, children: Option<&Queue>, guarded: &Guarded) -> Result<(), Errno> {
     let mut fds = vec![PollFd::new(handover.to_keeper.as_fd(), PollFlags::POLLIN)];
     fds.extend(children.map(|queue| PollFd::new(queue.as_fd(), PollFlags::POLLIN)));
-    fds.extend(guarded.process.as_ref().map(|process| PollFd::new(process.as_fd(), PollFlags::POLLIN)));
-    // Once the end is known the pidfd has nothing more to tell.
-    let unended = handover.control.exit().is_none();
-    fds.extend(
-        handover
-            .command
-            .as_ref()
-            .filter(|_| unended)
-            .map(|process| PollFd::new(process.as_fd(), PollFlags::POLLIN)),
-    );
-    let timeout = if guarded.process.is_none() { PollTimeout::ZERO } else { PollTimeout::NONE };
+    fds.extend(guarded.process.watched().map(|process| PollFd::new(process, PollFlags::POLLIN)));
+    // Only the parent does something about the command's end, and only once.
+    if is_parent(handover.control) && handover.control.exit().is_none() {
+        let command = handover.command.as_ref();
+        fds.extend(command.map(|process| PollFd::new(process.as_fd(), PollFlags::POLLIN)));
+    }
+    let timeout =
+        if guarded.process.watched().is_some() { PollTimeout::NONE } else { PollTimeout::from(ASK_AGAIN) };
     match poll(&mut fds, timeout) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Whether this keeper forked the command, and is not one that came later.
+fn is_parent(control: Control) -> bool {
+    control.parent() == std::process::id().cast_signed()
 }
 
 /// Does what the supervisor asks for.
@@ -166,9 +152,8 @@ fn serve(handover: &mut Handover) {
 /// Looks at the command, and reaps what has ended.
 fn watch(handover: &mut Handover) {
     let control = handover.control;
-    let parent = control.parent() == std::process::id().cast_signed();
     let Some(pid) = control.command() else { return };
-    if parent {
+    if is_parent(control) {
         while control.exit().is_none()
             && witness::look(control, pid, handover.command.as_ref()) == Sight::News
         {
@@ -200,13 +185,12 @@ fn replace(gone: &Guarded) -> Replaced {
         let pause = FIRST_PAUSE.saturating_mul(1 << (short_lives - FREE_TRIES).min(10));
         std::thread::sleep(pause.min(LONGEST_PAUSE));
     }
-    match fork() {
-        Ok(Side::Parent(pid)) => Replaced::By(Guarded::child(pid, short_lives)),
-        Ok(Side::Child) => Replaced::Myself,
-        Err(_) => {
+    loop {
+        match fork() {
+            Ok(Side::Parent(pid)) => return Replaced::By(Guarded::new(Relative::child(pid), short_lives)),
+            Ok(Side::Child) => return Replaced::Myself,
             // Out of processes: the spare ends still hold; try again soon.
-            std::thread::sleep(LONGEST_PAUSE);
-            Replaced::By(Guarded { pid: gone.pid, process: None, since: time::since_boot(), short_lives })
+            Err(_) => std::thread::sleep(LONGEST_PAUSE),
         }
     }
 }

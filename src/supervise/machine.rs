@@ -40,8 +40,6 @@ pub enum Action {
         /// Somebody else still holds the command's streams.
         left_open: bool,
     },
-    /// There is nothing more to read: end.
-    Leave,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +52,6 @@ enum Phase {
     Draining(Instant),
     /// The end is on disk; whoever still writes is listened to.
     Finished,
-    /// Told to leave.
-    Left,
 }
 
 /// One stream as the machine sees it.
@@ -112,6 +108,12 @@ impl Machine {
         self.changed();
     }
 
+    /// The record has just been written.
+    pub fn wrote_record(&mut self, now: Instant) {
+        self.record_due = None;
+        self.record_written = now;
+    }
+
     /// Something else that the record tells has changed.
     pub fn changed(&mut self) {
         if self.record_due.is_none() {
@@ -135,6 +137,7 @@ impl Machine {
     /// The part of a partial line that was there has been put into the log.
     pub fn flushed(&mut self, stream: Stream) {
         self.flows[stream.index()].waiting_since = None;
+        self.changed();
     }
 
     /// The command has ended, or could not start.
@@ -158,7 +161,7 @@ impl Machine {
     /// Whether the end is on disk.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        matches!(self.phase, Phase::Finished | Phase::Left)
+        self.phase == Phase::Finished
     }
 
     /// Takes up where a predecessor had written the end.
@@ -173,20 +176,14 @@ impl Machine {
             let flow = &mut self.flows[stream.index()];
             if flow.part_due().is_some_and(|due| due <= now) {
                 flow.waiting_since = None;
+                self.changed();
                 return Some(Action::FlushPart(stream));
             }
         }
-        match self.phase {
-            Phase::Draining(_) if self.drained().is_some_and(|due| due <= now) => {
-                self.phase = Phase::Finished;
-                self.record_due = None;
-                return Some(Action::Finish { left_open: self.flows.iter().any(|flow| flow.open) });
-            }
-            Phase::Finished if self.flows.iter().all(|flow| !flow.open) => {
-                self.phase = Phase::Left;
-                return Some(Action::Leave);
-            }
-            _ => {}
+        if self.drained().is_some_and(|due| due <= now) {
+            self.phase = Phase::Finished;
+            self.record_due = None;
+            return Some(Action::Finish { left_open: self.flows.iter().any(|flow| flow.open) });
         }
         if self.record_wanted().is_some_and(|due| due <= now) {
             self.record_due = None;
@@ -205,8 +202,7 @@ impl Machine {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let parts = self.flows.iter().filter_map(Flow::part_due);
-        let drained = if self.is_draining() { self.drained() } else { None };
-        parts.chain(drained).chain(self.record_wanted()).chain(self.files_due()).min()
+        parts.chain(self.drained()).chain(self.record_wanted()).chain(self.files_due()).min()
     }
 
     /// When the command's output counts as complete; `None` while the pipe still owes some.
@@ -320,7 +316,7 @@ mod tests {
         assert_eq!(machine.due(t), None, "not before the command has ended");
         machine.ended(t);
         assert_eq!(machine.due(t), Some(Action::Finish { left_open: false }));
-        assert_eq!(machine.due(t), Some(Action::Leave));
+        assert_eq!(machine.due(t), None);
         // A quiet stranger: after the idle time.
         let mut machine = running(t);
         let t = t + 20 * MS;
@@ -328,8 +324,6 @@ mod tests {
         assert_eq!(machine.due(t + 99 * MS), None);
         assert_eq!(machine.due(t + 100 * MS), Some(Action::Finish { left_open: true }));
         assert_eq!(machine.due(t + 10_000 * MS), None, "and then it is listened to");
-        both(&mut machine);
-        assert_eq!(machine.due(t + 10_000 * MS), Some(Action::Leave));
         // A stranger that keeps talking: at the deadline, which is computed once.
         let mut machine = running(t);
         let t = t + 20 * MS;

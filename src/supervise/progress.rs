@@ -60,6 +60,17 @@ impl Control {
         self.set_of(Cell::Hidden, stream, 1);
     }
 
+    /// Whether what is shown of `stream` comes from the log, because the spool has let it go.
+    #[must_use]
+    pub fn is_lagging(&self, stream: Stream) -> bool {
+        self.get_of(Cell::Lagging, stream) != 0
+    }
+
+    /// Says so.
+    pub fn set_lagging(&self, stream: Stream, lagging: bool) {
+        self.set_of(Cell::Lagging, stream, u64::from(lagging));
+    }
+
     /// The stream offset of the first byte in `stream`'s ring, given the ring's position: a rewind that
     /// was under way when its process died is finished, or undone.
     #[must_use]

@@ -1,15 +1,17 @@
 //! Moving bytes: from the command's pipes through the spool into the log and to where they are shown.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
-use std::os::fd::AsFd;
 
 use super::control::Request;
 use super::echo::Shown;
 use super::message::Report;
 use super::rerun::Rerun;
 use super::supervisor::Supervisor;
+use super::wait::SOON;
+use crate::failure::io_words;
 use crate::sys::descriptors::bytes_waiting;
 use crate::sys::ring::Taken;
 use crate::task::Stream;
@@ -54,8 +56,9 @@ impl Supervisor {
                 self.gather(stream, bytes, now);
             }
             Ok(Taken::Nothing) => self.machine.owes(stream, false),
-            // A pipe that cannot be read any more is as good as ended.
-            Ok(Taken::End) | Err(_) => self.source_ended(stream),
+            Ok(Taken::End) => self.source_ended(stream),
+            // Out of memory, most likely. What is in the pipe stays there; the command waits until there is some.
+            Err(_) => std::thread::sleep(SOON),
         }
     }
 
@@ -111,13 +114,25 @@ impl Supervisor {
     fn shown(&mut self, stream: Stream, state: Shown) {
         match state {
             Shown::All | Shown::Blocked => {}
-            Shown::ReaderGone if self.handover.echo == When::Always => {
+            Shown::ReaderGone => {
+                if self.handover.echo == When::Always {
+                    // The command is to see what it would have seen. Unless all of the terminal is going away: then
+                    // this is the first sign of that, and the task goes on. Told first: a successor tells it
+                    // again, but not if it finds the place closed.
+                    self.tell(&Report::ReaderGone(stream));
+                }
                 self.stop_showing(stream);
-                // The command is to see what it would have seen. Unless all of the terminal is going
-                // away: then this is the first sign of that, and the task goes on.
-                self.tell(&Report::ReaderGone(stream));
             }
-            Shown::ReaderGone | Shown::Failed => self.stop_showing(stream),
+            Shown::Failed(errno) => {
+                if !self.echoes[stream.index()].is_terminal() {
+                    let words = io_words(&std::io::Error::from_raw_os_error(errno));
+                    let words = format!("{} could not be shown: {words}; it is in the log", stream.as_str());
+                    self.final_trouble = Some(words.clone());
+                    self.handover.warn(words);
+                    self.machine.changed();
+                }
+                self.stop_showing(stream);
+            }
         }
     }
 
@@ -176,7 +191,6 @@ impl Supervisor {
             && self.handover.places[n].is_some()
             && self.echoes[n].has_shown(self.handover.spools[n].end())
         {
-            self.stop_showing(stream);
             // What ends all by itself needs no telling, and there may be words to come on it.
             let control = self.handover.control;
             // The front-end has let go of stdout itself.
@@ -184,6 +198,7 @@ impl Supervisor {
             if wanted && control.exit().is_none() && control.start_error().is_none() {
                 self.tell(&Report::Closed(stream));
             }
+            self.stop_showing(stream);
         }
     }
 
@@ -225,15 +240,14 @@ impl Supervisor {
                 Ok(Shown::Blocked) => return false,
                 Ok(_) => {}
                 Err(error) => {
-                    let words = crate::failure::io_words(&error);
+                    let words = io_words(&error);
                     self.final_trouble = Some(format!("the output cannot be shown: {words}"));
                 }
             }
             self.rerun = None;
         }
-        let shown = |stream: Stream| {
-            self.echoes[stream.index()].has_shown(self.handover.spools[stream.index()].end())
-        };
+        // What strangers write after the end is not waited for.
+        let shown = |stream: Stream| self.echoes[stream.index()].has_shown(self.ends_at[stream.index()]);
         self.machine.is_finished()
             && (self.handover.echo != When::Always || Stream::BOTH.into_iter().all(shown))
     }

@@ -54,7 +54,7 @@ impl Rerun {
                 match echoes[self.stream.index()].write(&self.ready[done..]) {
                     Ok(written) => done += written,
                     // Somebody has seen enough of this stream; the other goes on.
-                    Err(Shown::ReaderGone | Shown::Failed) => done = self.ready.len(),
+                    Err(Shown::ReaderGone | Shown::Failed(_)) => done = self.ready.len(),
                     Err(state) => {
                         self.ready.drain(..done);
                         return Ok(state);

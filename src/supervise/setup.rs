@@ -13,8 +13,7 @@ use super::spool::Spool;
 use crate::failure::io_words;
 use crate::store::lockfile::TaskLock;
 use crate::store::{StatusDir, load, replace};
-use crate::sys::child::PidFd;
-use crate::sys::descriptors::{Bell, copy_above, output_pipe, standard};
+use crate::sys::descriptors::{Bell, output_pipe, private_copy, standard};
 use crate::sys::spawn::Program;
 use crate::sys::start::Inherited;
 use crate::sys::{process, time};
@@ -40,7 +39,7 @@ pub enum Claimed {
 }
 
 /// Makes everything for the task that `spec` describes. With `track` it is given an id and files in the status
-/// directory; if that cannot be done, the task goes without.
+/// directory; if that cannot be done, the task goes without. `places` are where the streams are shown.
 ///
 /// # Errors
 /// gco cannot run anything: out of descriptors, memory or processes; the command line holds a NUL byte.
@@ -48,10 +47,24 @@ pub fn set_up(
     spec: &Spec,
     inherited: Inherited,
     track: bool,
-    front: OwnedFd,
-    front_pid: i32,
+    places: [Option<OwnedFd>; 2],
 ) -> io::Result<(Handover, Claimed)> {
+    // What can fail comes before the task is claimed: a record without a task would be a lie.
     let control = Control::new()?;
+    let bells = (Bell::new()?, Bell::new()?);
+    let spools = [Spool::new(control, Stream::Stdout)?, Spool::new(control, Stream::Stderr)?];
+    let mut sources = [None, None];
+    let mut ends = [None, None];
+    for stream in Stream::BOTH {
+        let n = stream.index();
+        if !inherited.was_closed(n + 1) || spec.detach {
+            let (read, write) = output_pipe()?;
+            (sources[n], ends[n]) = (Some(read), Some(write));
+        }
+    }
+    let unnamed = if spec.echo == Echo::OnFailure { Some(Journal::unnamed(control)?) } else { None };
+    let stdin_closed = inherited.was_closed(0) && !spec.detach;
+    let mut start = Start { program: program(spec, None)?, stdin_closed, inherited, ends };
     let mut facts = facts(spec);
     let mut warnings = Vec::new();
     let (tracking, claimed) = if track {
@@ -63,42 +76,29 @@ pub fn set_up(
         (None, Claimed::Untracked)
     };
     let journal = match &tracking {
-        Some(tracking) => Journal::create(&tracking.dir, &facts.id, control).unwrap_or_else(|error| {
-            warnings.push(format!("the log could not be created: {}", io_words(&error)));
-            Journal::missing(control)
-        }),
-        // What is to be shown in the end must be kept until then, in a file without a name.
-        None if spec.echo == Echo::OnFailure => Journal::unnamed(control)?,
-        None => Journal::absent(control),
-    };
-    let shown = spec.echo != Echo::Never && !spec.detach;
-    let mut sources = [None, None];
-    let mut ends = [None, None];
-    let mut places = [None, None];
-    for stream in Stream::BOTH {
-        let (n, fd) = (stream.index(), stream.index() + 1);
-        if inherited.was_closed(fd) && !spec.detach {
-            continue;
+        Some(tracking) => {
+            if let Err(error) = replace::sync_directory(&tracking.dir) {
+                warnings
+                    .push(format!("the status directory could not be synced to disk: {}", io_words(&error)));
+            }
+            start.program = program(spec, Some(&facts.id))?;
+            Journal::create(&tracking.dir, &facts.id, control).unwrap_or_else(|error| {
+                warnings.push(format!("the log could not be created: {}", io_words(&error)));
+                Journal::missing(control)
+            })
         }
-        let (read, write) = output_pipe()?;
-        (sources[n], ends[n]) = (Some(read), Some(write));
-        places[n] = if shown { Some(copy_above(standard(fd))?) } else { None };
-    }
-    let start = Start {
-        program: program(spec, tracking.is_some().then_some(&facts.id))?,
-        stdin_closed: inherited.was_closed(0) && !spec.detach,
-        inherited,
-        ends,
+        // What is to be shown in the end must be kept until then, in a file without a name.
+        None => unnamed.unwrap_or_else(|| Journal::absent(control)),
     };
     let handover = Handover {
         control,
-        to_supervisor: Bell::new()?,
-        to_keeper: Bell::new()?,
+        to_supervisor: bells.0,
+        to_keeper: bells.1,
         sources,
-        spools: [Spool::new(control, Stream::Stdout)?, Spool::new(control, Stream::Stderr)?],
+        spools,
         places,
-        front: Some(front),
-        front_process: PidFd::open(front_pid).ok(),
+        front: None,
+        front_process: None,
         journal,
         tracking,
         facts,
@@ -110,6 +110,24 @@ pub fn set_up(
         retention: spec.retention,
     };
     Ok((handover, claimed))
+}
+
+/// Opens where each stream is to be shown, as [`private_copy`] has it. To be called while this process still has the
+/// caller's terminal: later `/dev/tty` leads nowhere.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn open_places(spec: &Spec, inherited: &Inherited) -> io::Result<[Option<OwnedFd>; 2]> {
+    let mut places = [None, None];
+    if spec.echo != Echo::Never && !spec.detach {
+        for stream in Stream::BOTH {
+            let fd = stream.index() + 1;
+            if !inherited.was_closed(fd) {
+                places[stream.index()] = Some(private_copy(standard(fd))?);
+            }
+        }
+    }
+    Ok(places)
 }
 
 fn program(spec: &Spec, id: Option<&TaskId>) -> io::Result<Program> {

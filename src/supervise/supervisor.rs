@@ -13,8 +13,10 @@ use super::publisher::Publisher;
 use super::pump::Pace;
 use super::rerun::Rerun;
 use super::{keeper, setup};
+use crate::failure::io_words;
 use crate::store::StatusDir;
-use crate::sys::child::PidFd;
+use crate::sys::child::{PidFd, Relative};
+use crate::sys::descriptors::{private_copy, standard};
 use crate::sys::fork::{Side, adopt_orphans, exit_now, own_group, own_session, set_name};
 use crate::sys::process;
 use crate::sys::signals::{Queue, block_all};
@@ -38,7 +40,9 @@ pub struct Supervisor {
     /// Retention has been seen to.
     pub(super) pruned: bool,
     pub(super) me: (i32, Option<u64>),
-    pub(super) keeper: Option<Keeper>,
+    pub(super) keeper: Option<Relative>,
+    /// When to try again to make a keeper, if that could not be done.
+    pub(super) keeper_due: Option<Instant>,
     pub(super) signals: Option<Queue>,
     /// Signals that came before there was a command.
     pub(super) pending: Vec<i32>,
@@ -53,16 +57,14 @@ pub struct Supervisor {
     pub(super) look_again: bool,
     /// The directory that is still to be tidied once the task is over.
     pub(super) retire: Option<StatusDir>,
+    /// When to try again to put files back, if that failed.
+    pub(super) restore_due: Option<Instant>,
     /// Up to where each stream is known to be the command's own, once that has ended.
     pub(super) owed_until: [u64; 2],
+    /// Up to where each stream is to be shown before the front-end may go, once the task is over.
+    pub(super) ends_at: [u64; 2],
     /// How each stream's bytes come, for gathering.
     pub(super) pace: [Pace; 2],
-}
-
-#[derive(Debug)]
-pub(super) struct Keeper {
-    pub(super) pid: i32,
-    pub(super) process: PidFd,
 }
 
 /// The life of a task's first supervisor, in a newly forked process. `announce` is shown before the command starts.
@@ -74,6 +76,9 @@ pub fn live(
     front_pid: i32,
     announce: bool,
 ) -> ! {
+    // While there still is a terminal.
+    let places = setup::open_places(spec, &inherited);
+    let terminal = if announce { private_copy(standard(2)).ok() } else { None };
     own_session();
     adopt_orphans();
     set_name(c"gco-supervisor");
@@ -81,19 +86,22 @@ pub fn live(
     if spec.detach {
         release(0);
     }
-    let (handover, claimed) = match setup::set_up(spec, inherited, track, front, front_pid) {
+    let made = places.and_then(|places| setup::set_up(spec, inherited, track, places));
+    let (mut handover, claimed) = match made {
         Ok(made) => made,
-        // The front-end sees the way to here close without a word, and says that gco failed.
-        Err(_) => exit_now(COULD_NOT_BEGIN),
+        Err(error) => {
+            let why = format!("cannot supervise anything: {}", io_words(&error));
+            Report::NotStarted { code: COULD_NOT_BEGIN, why }.send(front.as_fd());
+            exit_now(COULD_NOT_BEGIN)
+        }
     };
+    handover.front = Some(front);
+    handover.front_process = PidFd::open(front_pid).ok();
     let report = match claimed {
         setup::Claimed::As(id) => {
-            if announce {
-                // To a terminal only, and before the command can write anything; if it cannot be shown, so be it.
-                let _ = nix::unistd::write(
-                    crate::sys::descriptors::standard(2),
-                    format!("gco: task {id}\n").as_bytes(),
-                );
+            if let Some(terminal) = terminal {
+                // Before the command can write anything. A terminal that is stopped misses it.
+                let _ = nix::unistd::write(terminal, format!("gco: task {id}\n").as_bytes());
             }
             Report::Claimed { id: Some(id.to_string()), trouble: None }
         }
@@ -123,14 +131,14 @@ pub fn take_over(mut handover: Handover, keeper: i32) -> ! {
     setup::recall_record(&mut handover);
     if handover.control.phase() == Phase::Underway {
         handover.journal.say("the supervisor was killed and has been replaced");
-        handover.warnings.push("the supervisor was killed and has been replaced".to_owned());
+        handover.warn("the supervisor was killed and has been replaced");
         if let Some(error) = trouble {
-            let words = crate::failure::io_words(&error);
-            handover.warnings.push(format!("the log could not be taken up again: {words}"));
+            let words = io_words(&error);
+            handover.warn(format!("the log could not be taken up again: {words}"));
         }
     }
     let mut supervisor = Supervisor::new(handover);
-    supervisor.guard_with(keeper);
+    supervisor.keeper = Some(Relative::parent(keeper));
     supervisor.resume();
     supervisor.run()
 }
@@ -157,9 +165,12 @@ impl Supervisor {
             final_trouble: None,
             pruned: false,
             retire: None,
+            restore_due: None,
             owed_until: [0; 2],
+            ends_at: [0; 2],
             me: (me, process::look(me).map(|seen| seen.start)),
             keeper: None,
+            keeper_due: None,
             // Without it the supervisor only hears of the command by other ways.
             signals: Queue::new([libc::SIGTERM, libc::SIGINT, libc::SIGCHLD]).ok(),
             pending: Vec::new(),
@@ -172,8 +183,15 @@ impl Supervisor {
             handover,
         };
         for stream in Stream::BOTH {
-            if supervisor.handover.sources[stream.index()].is_none() {
+            let n = stream.index();
+            if supervisor.handover.sources[n].is_none() {
                 supervisor.machine.closed(stream);
+            }
+            if supervisor.handover.places[n].is_some()
+                && !supervisor.echoes[n].is_on()
+                && !control.is_hidden(stream)
+            {
+                supervisor.handover.warn(format!("{} cannot be shown: out of descriptors", stream.as_str()));
             }
         }
         supervisor
@@ -182,7 +200,7 @@ impl Supervisor {
     /// Works until there is nothing left to do.
     fn run(mut self) -> ! {
         loop {
-            if self.keeper.is_none() && self.make_keeper() == Side::Child {
+            if self.needs_keeper() && self.make_keeper() == Side::Child {
                 // From before the fork: asked now, the parent could be the one that adopted an orphan.
                 let (supervisor, _) = self.me;
                 keeper::live(self.into_handover(), supervisor, take_over);
@@ -195,7 +213,6 @@ impl Supervisor {
                     Action::WriteRecord => self.write_record(),
                     Action::CheckFiles => self.check_files(),
                     Action::Finish { left_open } => self.finish(left_open),
-                    Action::Leave => {}
                 }
             }
             if self.show_the_rest() {
@@ -226,9 +243,25 @@ impl Supervisor {
             self.machine.ended(Instant::now());
             self.machine.resume_finished();
             self.have_reaped();
-            self.begin_rerun();
+            if control.phase() == Phase::Final {
+                self.begin_rerun();
+            }
+            self.note_ends();
+        }
+        self.told_stopped = control.stopped().is_some();
+        // A predecessor may have had the front-end stop, and not have seen the command go on.
+        self.waking_front = !self.told_stopped && self.handover.front.is_some();
+        if self.waking_front {
+            self.tell(&Report::Continued);
+        }
+        if control.phase() == Phase::Underway {
+            self.check_files();
         }
         for stream in Stream::BOTH {
+            // One that is not shown any more may still be held open for that.
+            if control.is_hidden(stream) {
+                self.stop_showing(stream);
+            }
             self.store(stream, Instant::now());
         }
     }

@@ -7,11 +7,14 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::supervisor::Supervisor;
+use crate::sys::child::Relative;
 use crate::sys::signals::Queue;
 use crate::task::Stream;
 
+/// How often a keeper is asked about that cannot be watched.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How soon to look again at something that is about to change by itself.
-const SOON: Duration = Duration::from_millis(1);
+pub(super) const SOON: Duration = Duration::from_millis(1);
 
 impl Supervisor {
     /// Waits for something to happen, and deals with what the descriptors say.
@@ -39,6 +42,9 @@ impl Supervisor {
 
     fn timeout(&self) -> PollTimeout {
         let soon = (self.look_again || self.waking_front).then(|| Instant::now() + SOON);
+        let blind = self.keeper.as_ref().is_some_and(|keeper| keeper.watched().is_none());
+        let asking = blind.then(|| Instant::now() + ASK_AGAIN);
+        let soon = soon.into_iter().chain(asking).chain(self.keeper_due.filter(|_| self.keeper.is_none()));
         let Some(deadline) = self.machine.deadline().into_iter().chain(soon).min() else {
             return PollTimeout::NONE;
         };
@@ -57,8 +63,8 @@ impl Supervisor {
         if let Some(signals) = &self.signals {
             watch(signals.as_fd(), read, Watched::Signals);
         }
-        if let Some(keeper) = &self.keeper {
-            watch(keeper.process.as_fd(), read, Watched::Keeper);
+        if let Some(process) = self.keeper.as_ref().and_then(Relative::watched) {
+            watch(process, read, Watched::Keeper);
         }
         if let Some(front) = &self.handover.front {
             watch(front.as_fd(), read, Watched::Front);

@@ -78,6 +78,55 @@ impl PidFd {
     }
 }
 
+/// A relative of this process, its parent or a child, that is watched for its end.
+///
+/// By a pidfd where one can be had. Where not (kernels before 5.3, a filter in a container, out of descriptors) it is
+/// asked about again and again: that it cannot be opened does not mean that it is gone.
+#[derive(Debug)]
+pub struct Relative {
+    pid: i32,
+    is_parent: bool,
+    process: Option<PidFd>,
+}
+
+impl Relative {
+    /// The parent of this process, which had `pid` when this one was made.
+    #[must_use]
+    pub fn parent(pid: i32) -> Self {
+        Self { pid, is_parent: true, process: PidFd::open(pid).ok() }
+    }
+
+    /// A child of this process.
+    #[must_use]
+    pub fn child(pid: i32) -> Self {
+        Self { pid, is_parent: false, process: PidFd::open(pid).ok() }
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The descriptor that becomes readable when it is gone; none if it has to be asked about.
+    #[must_use]
+    pub fn watched(&self) -> Option<BorrowedFd<'_>> {
+        self.process.as_ref().map(PidFd::as_fd)
+    }
+
+    /// Whether it is gone.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        if self.is_parent {
+            // Orphans get another parent; until then the pid is its own.
+            nix::unistd::getppid().as_raw() != self.pid
+        } else {
+            // A child that is not there has been reaped by somebody who knew.
+            !matches!(look(self.pid), Ok(Some(Change::Stopped(_) | Change::Continued) | None))
+        }
+    }
+}
+
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -194,12 +243,6 @@ fn wait(kind: libc::idtype_t, pid: i32, flags: i32) -> io::Result<Option<(Info, 
 pub fn reap_now(pid: i32) {
     // A child that is not there any more needs no reaping.
     let _ = wait(libc::P_PID, pid, libc::WEXITED);
-}
-
-/// Whether `pid` is a child of this process, ended or not.
-#[must_use]
-pub fn is_mine(pid: i32) -> bool {
-    wait(libc::P_PID, pid, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG).is_ok()
 }
 
 /// A child that has ended and is still to be reaped, if there is one.

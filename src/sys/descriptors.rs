@@ -53,14 +53,6 @@ pub fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
-/// A pipe whose writing end closes when a program is executed: the way to hear that it was.
-///
-/// # Errors
-/// Out of descriptors.
-pub fn exec_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(pipe2(OFlag::O_CLOEXEC)?)
-}
-
 /// A pair of connected sockets that keep messages apart.
 ///
 /// # Errors
@@ -151,15 +143,42 @@ pub fn standard(fd: usize) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
-/// Opens what `fd` leads to once more, for writing without waiting. The new description is private: the flags
-/// of the caller's stay as they are.
+/// A copy of standard descriptor `fd` that can be written to without waiting, where that is possible.
+///
+/// Pipes and terminals are opened once more: the new description is private, and the flags of the caller's stay as they
+/// are. What cannot be opened again (another user's) is copied, and [`may_wait`].
 ///
 /// # Errors
-/// What the system says: a pipe of another user cannot be opened again.
-pub fn reopen_without_waiting(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+/// Out of descriptors.
+pub fn private_copy(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let again = match kind(fd) {
+        Kind::Pipe => reopen_without_waiting(fd).ok(),
+        // Opening the master side of a terminal again makes another terminal.
+        Kind::Terminal if !is_terminal_master(fd) => reopen_without_waiting(fd).ok(),
+        _ => None,
+    };
+    match again {
+        Some(again) => Ok(again),
+        None => copy_above(fd),
+    }
+}
+
+fn reopen_without_waiting(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let same = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     Ok(open(same.as_str(), flags, Mode::empty())?)
+}
+
+fn is_terminal_master(fd: BorrowedFd<'_>) -> bool {
+    // The multiplexer, `/dev/ptmx`, is device 5:2.
+    nix::sys::stat::fstat(fd).is_ok_and(|stat| stat.st_rdev == libc::makedev(5, 2))
+}
+
+/// Whether writing to `fd` may wait: it is the caller's own description, whose flags are not gco's to set.
+#[must_use]
+pub fn may_wait(fd: BorrowedFd<'_>) -> bool {
+    let flags = fcntl(fd, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
+    !flags.is_ok_and(|flags| flags.contains(OFlag::O_NONBLOCK))
 }
 
 /// How many bytes are in `pipe`, waiting to be read.

@@ -2,14 +2,14 @@
 //! blocked signals and cannot put back what was ignored.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::errno::Errno;
 use nix::unistd::{chdir, execve};
 
-use super::descriptors::{close_foreign, exec_pipe, put_in_place};
+use super::descriptors::{close_foreign, put_in_place};
 use super::fork::{fork_to_execute, own_group};
 use super::signals;
 use super::start::Inherited;
@@ -17,6 +17,9 @@ use crate::task::outcome::{StartError, StartStep};
 
 /// Where programs are looked for if `PATH` is not set: the C library's default.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// How a process ends that could not become the program.
+const EXIT_NOT_STARTED: i32 = 125;
 
 /// A program ready to be executed: everything that needs memory has been made.
 #[derive(Debug)]
@@ -66,8 +69,10 @@ impl Program {
         })
     }
 
-    /// Starts it in a process group of its own. Gives its pid once it is really executing. The new process
-    /// first calls `announce` with its own pid: so it is known even if this process dies right after the fork.
+    /// Starts it in a process group of its own. Gives its pid once it is really executing.
+    ///
+    /// The new process itself tells `announce` its pid first, and why it could not become the program: so both are
+    /// known even if this process is killed meanwhile.
     ///
     /// # Errors
     /// Which step failed, and why.
@@ -75,34 +80,27 @@ impl Program {
         &self,
         stdio: Stdio<'_>,
         inherited: &Inherited,
-        announce: impl Fn(i32),
+        announce: impl Fn(Result<i32, StartError>),
     ) -> Result<i32, StartError> {
-        let failed = |error: io::Error| StartError {
+        let mut failure = None;
+        // This process goes on once the new one has executed the program or has ended.
+        let pid = fork_to_execute(|| {
+            announce(Ok(std::process::id().cast_signed()));
+            let error = self.become_it(stdio, inherited);
+            announce(Err(error));
+            failure = Some(error);
+            EXIT_NOT_STARTED
+        })
+        .map_err(|error| StartError {
             errno: error.raw_os_error().unwrap_or(libc::EIO),
             step: StartStep::Fork,
-        };
-        let (told, tell) = exec_pipe().map_err(failed)?;
-        let pid = fork_to_execute(|| {
-            announce(std::process::id().cast_signed());
-            let error = self.become_it(stdio, inherited);
-            let mut word = [0; 8];
-            word[..4].copy_from_slice(&error.errno.to_ne_bytes());
-            word[4] = step_number(error.step);
-            // If even this cannot be said, the end of the pipe reads as success and exit code 125 follows.
-            let _ = nix::unistd::write(&tell, &word);
-            125
-        })
-        .map_err(failed)?;
-        drop(tell);
-        let mut word = [0; 8];
-        match std::fs::File::from(told).read_exact(&mut word) {
-            Ok(()) => {
+        })?;
+        match failure {
+            Some(error) => {
                 super::child::reap_now(pid);
-                let [a, b, c, d, step, ..] = word;
-                Err(StartError { errno: i32::from_ne_bytes([a, b, c, d]), step: step_of(step) })
+                Err(error)
             }
-            // Nothing was said before the pipe closed: the program is executing.
-            Err(_) => Ok(pid),
+            None => Ok(pid),
         }
     }
 
@@ -165,20 +163,4 @@ fn place_stdio(stdio: Stdio<'_>) -> Option<io::Error> {
         }
     }
     None
-}
-
-fn step_number(step: StartStep) -> u8 {
-    match step {
-        StartStep::Fork => 0,
-        StartStep::Chdir => 1,
-        StartStep::Exec => 2,
-    }
-}
-
-fn step_of(number: u8) -> StartStep {
-    match number {
-        1 => StartStep::Chdir,
-        2 => StartStep::Exec,
-        _ => StartStep::Fork,
-    }
 }

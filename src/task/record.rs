@@ -158,8 +158,7 @@ impl Record {
         let mut left = MAX_ARGV;
         let shown = argv.iter().map(|arg| {
             let text = String::from_utf8_lossy(arg);
-            let cut = cut_to(&text, left);
-            left -= cut.len();
+            let cut = cut_to(&text, &mut left);
             if cut.len() < text.len() { Value::from(format!("{cut}…")) } else { Value::from(cut) }
         });
         let most = 8 * 1024;
@@ -224,13 +223,22 @@ impl Record {
     }
 }
 
-/// The longest prefix of `text` that has at most `most` bytes.
-fn cut_to(text: &str, most: usize) -> &str {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
+/// The longest prefix of `text` that takes at most `left` bytes in JSON; what it takes is taken off `left`.
+fn cut_to<'a>(text: &'a str, left: &mut usize) -> &'a str {
+    for (at, c) in text.char_indices() {
+        let size = match c {
+            '"' | '\\' => 2,
+            // Written as \u0001 at the longest.
+            c if c.is_ascii_control() => 6,
+            c => c.len_utf8(),
+        };
+        if size > *left {
+            *left = 0;
+            return &text[..at];
+        }
+        *left -= size;
     }
-    &text[..end]
+    text
 }
 
 #[cfg(test)]
@@ -276,6 +284,8 @@ mod tests {
     fn huge_arguments_are_cut() {
         let mut record = Record::new();
         record.set_argv(&vec![vec![b'x'; 100_000]; 20]);
+        assert!(record.to_bytes().len() < MAX_BYTES / 2);
+        record.set_argv(&[vec![1; 1_000_000]]);
         assert!(record.to_bytes().len() < MAX_BYTES / 2);
         record.set_argv(&vec![Vec::new(); 1_000_000]);
         assert!(record.to_bytes().len() < MAX_BYTES / 2);

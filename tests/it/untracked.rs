@@ -102,7 +102,7 @@ fn somebody_elses_directory() {
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
     let place = open.display().to_string();
-    unusable(&home, DIR, &place, &place, "others may write to it (mode 0777)");
+    unusable(&home, DIR, &place, &place, "everybody may write to it (mode 0777)");
 }
 
 #[test]
