@@ -196,7 +196,8 @@ fn listen<T>(from: BorrowedFd<'_>, read: impl Fn(&Value) -> Option<T>) -> Heard<
                     return Heard::Message(message);
                 }
             }
-            Err(Errno::EINTR) => {}
+            // The other side has left with something of ours unread. That is told once, and before what it said.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(Errno::EAGAIN) => return Heard::Nothing,
             Err(_) => return Heard::Gone,
         }
@@ -207,6 +208,18 @@ fn listen<T>(from: BorrowedFd<'_>, read: impl Fn(&Value) -> Option<T>) -> Heard<
 mod tests {
     use super::*;
     use std::os::fd::AsFd;
+
+    #[test]
+    fn last_words_are_heard_though_the_other_side_did_not_listen() -> io::Result<()> {
+        let (front, back) = crate::sys::descriptors::message_pair()?;
+        let ended = Report::Ended { exit: Exit::Signal(13), words: None, trouble: None };
+        ended.send(back.as_fd());
+        Order::Close(Stream::Stdout).send(front.as_fd())?;
+        drop(back);
+        assert_eq!(Report::hear(front.as_fd()), Heard::Message(ended));
+        assert_eq!(Report::hear(front.as_fd()), Heard::Gone);
+        Ok(())
+    }
 
     #[test]
     fn each_message_arrives_as_it_was_sent() -> io::Result<()> {

@@ -26,22 +26,25 @@ pub struct Pty {
 
 nix::ioctl_write_ptr_bad!(set_window_size, nix::libc::TIOCSWINSZ, Winsize);
 
+/// A new terminal and its other end. Nobody who is started meanwhile inherits them: what a task leaves in the background
+/// would keep the terminal open, and every command would have two descriptors more.
+pub fn terminal() -> (File, File) {
+    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    // SAFETY: the size is read within the call.
+    unsafe { set_window_size(master.as_raw_fd(), &raw const size) }.unwrap();
+    let path = ptsname_r(&master).unwrap();
+    let slave =
+        File::options().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(path).unwrap();
+    (File::from(OwnedFd::from(master)), slave)
+}
+
 impl Gco<'_> {
     /// Starts it on a new terminal, leading a new session.
     pub fn on_pty(mut self) -> Pty {
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        // Nobody but the command's own three descriptors may keep the terminal open: what is left behind would.
-        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        // SAFETY: the size is read within the call.
-        unsafe { set_window_size(master.as_raw_fd(), &raw const size) }.unwrap();
-        let slave = File::options()
-            .read(true)
-            .write(true)
-            .custom_flags(OFlag::O_NOCTTY.bits())
-            .open(ptsname_r(&master).unwrap())
-            .unwrap();
+        let (master, slave) = terminal();
         let end = || slave.try_clone().unwrap();
         self.command.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(end());
         // SAFETY: between fork and exec only system calls are made.
@@ -55,7 +58,7 @@ impl Gco<'_> {
             });
         }
         let child = self.command.spawn().unwrap();
-        Pty { master: Some(File::from(OwnedFd::from(master))), child, screen: Vec::new() }
+        Pty { master: Some(master), child, screen: Vec::new() }
     }
 }
 

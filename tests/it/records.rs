@@ -241,17 +241,16 @@ pub fn on_a_terminal(mut command: Command, input: &str) -> (String, Option<i32>)
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
     use std::io::Read;
-    let pty = nix::pty::openpty(None, None).unwrap();
+    let (mut master, slave) = crate::pty::terminal();
     // What is typed ahead would be shown somewhere in the output.
-    let mut settings = tcgetattr(&pty.slave).unwrap();
+    let mut settings = tcgetattr(&slave).unwrap();
     settings.local_flags.remove(LocalFlags::ECHO);
-    tcsetattr(&pty.slave, SetArg::TCSANOW, &settings).unwrap();
-    let end = || Stdio::from(pty.slave.try_clone().unwrap());
+    tcsetattr(&slave, SetArg::TCSANOW, &settings).unwrap();
+    let end = || Stdio::from(slave.try_clone().unwrap());
     let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
     drop(command);
-    let mut master = File::from(pty.master);
     master.write_all(input.as_bytes()).unwrap();
-    drop(pty.slave);
+    drop(slave);
     let mut seen = Vec::new();
     let mut chunk = [0; 4096];
     loop {
