@@ -156,7 +156,9 @@ impl Supervisor {
 
     /// Where `stream` is shown can take more, or has gone.
     pub(super) fn place_changed(&mut self, stream: Stream, events: PollFlags) {
-        if events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP) {
+        if !self.echoes[stream.index()].is_on() {
+            // Closed since the poll.
+        } else if events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP) {
             self.shown(stream, self.echoes[stream.index()].gone());
         } else if self.rerun.is_none() {
             self.show(stream);

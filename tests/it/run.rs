@@ -137,8 +137,10 @@ fn a_place_that_cannot_be_written_costs_neither_command_nor_log() {
     let id = eventually("a task", || home.ids().pop());
     home.until_log(&id, "[stdout] one\n");
     gate.open();
-    run.wait().code(0).stdout("").stderr("");
+    let words = "stdout could not be shown: no space left on device; it is in the log";
+    run.wait().code(0).stdout("").stderr(format!("gco: {words}\n"));
     assert_eq!(home.log(&id), b"[stdout] one\n[stdout] two\n");
+    assert_eq!(home.record(&id)["warnings"], serde_json::json!([words]));
 }
 
 #[test]
