@@ -43,9 +43,6 @@ impl Supervisor {
         if stopped.is_some() != self.told_stopped {
             self.tell_stopped(stopped);
         }
-        if self.waking_front {
-            self.wake_front();
-        }
     }
 
     /// The keeper that forked the command died before it could say that the program executes.
@@ -93,22 +90,12 @@ impl Supervisor {
     }
 
     /// Has the front-end stop when the command has stopped, and go on with it.
+    ///
+    /// Both by a signal from here: told by a message, it could stop itself after the signal to go on has come.
     pub(super) fn tell_stopped(&mut self, stopped: Option<i32>) {
         self.told_stopped = stopped.is_some();
-        match stopped {
-            Some(signal) => self.tell(&Report::Stopped(signal)),
-            None => {
-                self.tell(&Report::Continued);
-                self.waking_front = self.handover.front.is_some();
-            }
-        }
-    }
-
-    /// A front-end that was told to stop, or is just about to, cannot hear: it is woken until it says that it is awake.
-    fn wake_front(&mut self) {
-        match &self.handover.front_process {
-            Some(front) if self.handover.front.is_some() => front.send(libc::SIGCONT),
-            _ => self.waking_front = false,
+        if let Some(front) = self.handover.front_process.as_ref().filter(|_| !self.handover.detach) {
+            front.send(if stopped.is_some() { libc::SIGSTOP } else { libc::SIGCONT });
         }
     }
 

@@ -17,7 +17,7 @@ use super::supervisor;
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
 use crate::sys::descriptors::{Kind, close_foreign, kind, message_pair, standard};
 use crate::sys::fork::{Side, fork};
-use crate::sys::signals::{Queue, default_sigchld, die_of, stop_by};
+use crate::sys::signals::{Queue, default_sigchld, die_of};
 use crate::sys::start::Inherited;
 use crate::sys::terminal::has_controlling_terminal;
 use crate::task::{Exit, Spec, Stream};
@@ -162,11 +162,6 @@ impl FrontEnd {
             Report::NotStarted { code, why } => {
                 say(&format!("gco: {why}"));
                 return Ok(Some(End::Exit(code)));
-            }
-            Report::Stopped(signal) => stop_by(signal),
-            Report::Continued => {
-                // If the supervisor is gone that is heard next.
-                let _ = Order::Awake.send(self.supervisor.as_fd());
             }
             Report::Closed(Stream::Stderr) if kind(standard(2)) != Kind::Terminal => {
                 self.let_go_of_stderr_at = Some(Instant::now() + LAST_WORDS);

@@ -32,11 +32,6 @@ pub enum Report {
         /// Why, for a person.
         why: String,
     },
-    /// The command was stopped by this signal.
-    Stopped(i32),
-    /// The command goes on, or has ended. To be answered with [`Order::Awake`]: a front-end that was about to stop itself
-    /// must not stay stopped.
-    Continued,
     /// Nothing will be shown on this stream any more.
     Closed(Stream),
     /// The command has ended; how will be said once that is on disk.
@@ -61,8 +56,6 @@ pub enum Order {
     Pass(i32),
     /// Close the command's end of this stream.
     Close(Stream),
-    /// The front-end is not stopped (any more).
-    Awake,
 }
 
 /// A packet is at most this long; texts are cut to fit.
@@ -87,8 +80,6 @@ impl Report {
             Report::Claimed { id, trouble } => json!(["claimed", id, text_of(trouble)]),
             Report::Started => json!(["started"]),
             Report::NotStarted { code, why } => json!(["not started", code, short(why)]),
-            Report::Stopped(signal) => json!(["stopped", signal]),
-            Report::Continued => json!(["continued"]),
             Report::Closed(stream) => json!(["closed", stream.index()]),
             Report::Ending => json!(["ending"]),
             Report::ReaderGone(stream) => json!(["reader gone", stream.index()]),
@@ -114,8 +105,6 @@ impl Report {
                 "claimed" => Report::Claimed { id: text(1), trouble: text(2) },
                 "started" => Report::Started,
                 "not started" => Report::NotStarted { code: number(1)?, why: text(2)? },
-                "stopped" => Report::Stopped(number(1)?),
-                "continued" => Report::Continued,
                 "closed" => Report::Closed(stream_at(number(1)?)?),
                 "ending" => Report::Ending,
                 "reader gone" => Report::ReaderGone(stream_at(number(1)?)?),
@@ -144,7 +133,6 @@ impl Order {
             &match self {
                 Order::Pass(signal) => json!(["pass", signal]),
                 Order::Close(stream) => json!(["close", stream.index()]),
-                Order::Awake => json!(["awake"]),
             },
         )
     }
@@ -152,11 +140,10 @@ impl Order {
     /// The next one, if one has come.
     pub fn hear(from: BorrowedFd<'_>) -> Heard<Order> {
         listen(from, |packet| {
-            let number = || packet.get(1)?.as_i64()?.try_into().ok();
+            let number: i32 = packet.get(1)?.as_i64()?.try_into().ok()?;
             match packet.get(0)?.as_str()? {
-                "pass" => Some(Order::Pass(number()?)),
-                "close" => Some(Order::Close(stream_at(number()?)?)),
-                "awake" => Some(Order::Awake),
+                "pass" => Some(Order::Pass(number)),
+                "close" => Some(Order::Close(stream_at(number)?)),
                 _ => None,
             }
         })
@@ -229,8 +216,6 @@ mod tests {
             Report::Claimed { id: None, trouble: Some("no \"room\"\n".to_owned()) },
             Report::Started,
             Report::NotStarted { code: 127, why: "not found".to_owned() },
-            Report::Stopped(libc::SIGTSTP),
-            Report::Continued,
             Report::Ending,
             Report::Closed(Stream::Stderr),
             Report::ReaderGone(Stream::Stdout),
@@ -244,7 +229,7 @@ mod tests {
             assert_eq!(Report::hear(front.as_fd()), Heard::Message(report));
         }
         assert_eq!(Report::hear(front.as_fd()), Heard::Nothing);
-        for order in [Order::Pass(15), Order::Close(Stream::Stderr), Order::Awake] {
+        for order in [Order::Pass(15), Order::Close(Stream::Stderr)] {
             order.send(front.as_fd())?;
             assert_eq!(Order::hear(back.as_fd()), Heard::Message(order));
         }

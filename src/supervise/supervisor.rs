@@ -51,8 +51,6 @@ pub struct Supervisor {
     /// The keeper was asked for something and has not been rung for.
     has_asked: bool,
     pub(super) told_started: bool,
-    /// The front-end may be stopped and should not be.
-    pub(super) waking_front: bool,
     /// Look again at the command soon.
     pub(super) look_again: bool,
     /// The directory that is still to be tidied once the task is over.
@@ -177,7 +175,6 @@ impl Supervisor {
             told_stopped: false,
             has_asked: false,
             told_started: false,
-            waking_front: false,
             look_again: false,
             pace: [Pace::default(); 2],
             handover,
@@ -249,10 +246,9 @@ impl Supervisor {
             self.note_ends();
         }
         self.told_stopped = control.stopped().is_some();
-        // A predecessor may have had the front-end stop, and not have seen the command go on.
-        self.waking_front = !self.told_stopped && self.handover.front.is_some();
-        if self.waking_front {
-            self.tell(&Report::Continued);
+        if !self.told_stopped {
+            // A predecessor may have had the front-end stop, and not have seen the command go on.
+            self.tell_stopped(None);
         }
         if control.phase() == Phase::Underway {
             self.check_files();
@@ -293,7 +289,6 @@ impl Supervisor {
             match Order::hear(front.as_fd()) {
                 Heard::Message(Order::Pass(signal)) => self.pass_on(signal),
                 Heard::Message(Order::Close(stream)) => self.close_source(stream),
-                Heard::Message(Order::Awake) => self.waking_front = false,
                 Heard::Nothing => return,
                 Heard::Gone => {
                     self.front_left();

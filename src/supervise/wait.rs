@@ -41,7 +41,7 @@ impl Supervisor {
     }
 
     fn timeout(&self) -> PollTimeout {
-        let soon = (self.look_again || self.waking_front).then(|| Instant::now() + SOON);
+        let soon = self.look_again.then(|| Instant::now() + SOON);
         let blind = self.keeper.as_ref().is_some_and(|keeper| keeper.watched().is_none());
         let asking = blind.then(|| Instant::now() + ASK_AGAIN);
         let soon = soon.into_iter().chain(asking).chain(self.keeper_due.filter(|_| self.keeper.is_none()));

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, raise, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
@@ -63,19 +63,6 @@ pub fn send_to_group(group: i32, number: i32) {
     {
         let _ = killpg(Pid::from_raw(group), wanted);
     }
-}
-
-/// Stops this process by signal `number`, as it stopped the command: the shell then says the same of both. Returns when it
-/// has been continued, or at once where that signal does not stop.
-pub fn stop_by(number: i32) {
-    let Ok(wanted) = Signal::try_from(number) else { return };
-    let mut only = SigSet::empty();
-    only.add(wanted);
-    let mut before = SigSet::empty();
-    let _ = raise(wanted);
-    // It is delivered here if it was blocked, and before the next line.
-    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), Some(&mut before));
-    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
 }
 
 /// Dies of signal `number` as the command did, without a core dump of its own. Returns only if that signal does
