@@ -209,6 +209,11 @@ impl Supervisor {
         }
         self.handover.control.set_phase(Phase::Told);
         self.front_left();
+        self.announce_strangers();
+    }
+
+    /// What comes from now on is not the command's, and the log is to say so.
+    pub(super) fn announce_strangers(&mut self) {
         if Stream::BOTH.into_iter().any(|stream| self.machine.is_open(stream)) {
             self.handover
                 .journal

@@ -127,6 +127,10 @@ impl FrontEnd {
                     // The terminal has gone, not the interest in the task.
                     return Ok(End::Signal(libc::SIGHUP));
                 }
+                if arrived.is_our_own {
+                    // The command goes on already. Told so once more it could miss a stop that has come since.
+                    continue;
+                }
                 // If the supervisor is gone that is heard next.
                 let _ = Order::Pass(arrived.signal).send(self.supervisor.as_fd());
             }

@@ -128,7 +128,7 @@ mod tests {
         let (read, write) = crate::sys::descriptors::output_pipe()?;
         let mut write = std::fs::File::from(write);
         let mut spool = Spool::new(Control::new()?, Stream::Stderr)?;
-        let (mut sent, mut kept) = (0, 0);
+        let mut sent = 0;
         for round in 0..400_u64 {
             let block: Vec<u8> = (0..10_007).map(|n| ((sent + n) % 253) as u8).collect();
             write.write_all(&block)?;
@@ -136,7 +136,7 @@ mod tests {
             assert_eq!(spool.take(read.as_fd())?, Taken::Bytes(block.len()));
             assert_eq!(spool.end(), sent);
             // Sometimes all can go, sometimes a rest is kept.
-            kept = if round % 3 == 0 { sent } else { sent - 5 };
+            let kept = if round % 3 == 0 { sent } else { sent - 5 };
             spool.rewind(kept)?;
             let rest = spool.from(kept);
             assert!(rest.iter().zip(kept..).all(|(&byte, at)| byte == (at % 253) as u8));
@@ -153,7 +153,7 @@ mod tests {
         write.write_all(b"more")?;
         assert!(spool.is_full());
         assert_eq!(spool.take(read.as_fd())?, Taken::Nothing);
-        kept = spool.end();
+        let kept = spool.end();
         spool.rewind(kept)?;
         assert_eq!(spool.take(read.as_fd())?, Taken::Bytes(4));
         drop(write);

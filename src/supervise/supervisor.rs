@@ -217,6 +217,9 @@ impl Supervisor {
             self.machine.resume_finished();
             self.begin_rerun();
         }
+        if control.phase() >= Phase::Told {
+            self.announce_strangers();
+        }
         for stream in Stream::BOTH {
             self.store(stream, Instant::now());
         }
