@@ -1,8 +1,10 @@
 //! The tests that drive the real `gco`, each in a home of its own. `harness` says how.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bytes;
 mod detach;
 mod fake;
+mod grandchild;
 mod harness;
 mod hostile;
 mod house;
@@ -17,6 +19,7 @@ mod output;
 mod pipes;
 mod prune;
 mod pty;
+mod python;
 mod records;
 mod run;
 mod selftest;
