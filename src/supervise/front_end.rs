@@ -243,7 +243,8 @@ impl FrontEnd {
 
 /// Says something to the person at the terminal. One who is not there misses it.
 fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "{words}");
+    // In one piece: the command may be writing there, too.
+    let _ = io::stderr().write_all(format!("{words}\n").as_bytes());
 }
 
 fn wait(on: &[BorrowedFd<'_>], until: Option<Instant>) {
