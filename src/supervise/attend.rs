@@ -89,8 +89,15 @@ impl Supervisor {
     /// Both by a signal from here: told by a message, it could stop itself after the signal to go on has come.
     pub(super) fn tell_stopped(&mut self, stopped: Option<i32>) {
         self.told_stopped = stopped.is_some();
+        if stopped.is_some() {
+            self.front_goes_on = false;
+        }
         if let Some(front) = self.handover.front_process.as_ref().filter(|_| !self.handover.detach) {
-            front.send(if stopped.is_some() { libc::SIGSTOP } else { libc::SIGCONT });
+            if stopped.is_some() {
+                front.send(libc::SIGSTOP);
+            } else if !self.front_goes_on || front.is_stopped() {
+                front.send(libc::SIGCONT);
+            }
         }
     }
 
@@ -107,6 +114,8 @@ impl Supervisor {
 
     /// Passes a signal on to the command's process group.
     pub(super) fn pass_on(&mut self, signal: i32) {
+        // It was continued before the command: a SIGCONT more would wipe out a SIGTSTP that has come since.
+        self.front_goes_on |= signal == libc::SIGCONT;
         let control = self.handover.control;
         let Some(pid) = control.command().filter(|_| self.told_started) else {
             self.pending.push(signal);

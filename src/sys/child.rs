@@ -35,6 +35,7 @@ pub enum Change {
 #[derive(Debug)]
 pub struct PidFd {
     fd: OwnedFd,
+    pid: i32,
 }
 
 impl PidFd {
@@ -47,7 +48,7 @@ impl PidFd {
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         let fd = i32::try_from(Errno::result(fd)?).map_err(|_| io::ErrorKind::InvalidData)?;
         // SAFETY: a new descriptor that nobody else owns.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, pid })
     }
 
     /// Sends the process signal `number`, marked as coming from another part of gco: see
@@ -67,6 +68,12 @@ impl PidFd {
         unsafe {
             libc::syscall(libc::SYS_pidfd_send_signal, self.fd.as_raw_fd(), number, &raw const info, 0);
         }
+    }
+
+    /// Whether the process is stopped, as far as `/proc` can tell.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        super::process::is_stopped(self.pid)
     }
 
     /// How the process ended, once it has been reaped by whoever is its parent: Linux 6.15 keeps it for those who
