@@ -89,15 +89,8 @@ impl Supervisor {
     /// Both by a signal from here: told by a message, it could stop itself after the signal to go on has come.
     pub(super) fn tell_stopped(&mut self, stopped: Option<i32>) {
         self.told_stopped = stopped.is_some();
-        if stopped.is_some() {
-            self.front_goes_on = false;
-        }
         if let Some(front) = self.handover.front_process.as_ref().filter(|_| !self.handover.detach) {
-            if stopped.is_some() {
-                front.send(libc::SIGSTOP);
-            } else if !self.front_goes_on || front.is_stopped() {
-                front.send(libc::SIGCONT);
-            }
+            front.send(if stopped.is_some() { libc::SIGSTOP } else { libc::SIGCONT });
         }
     }
 
@@ -114,8 +107,6 @@ impl Supervisor {
 
     /// Passes a signal on to the command's process group.
     pub(super) fn pass_on(&mut self, signal: i32) {
-        // It was continued before the command: a SIGCONT more would wipe out a SIGTSTP that has come since.
-        self.front_goes_on |= signal == libc::SIGCONT;
         let control = self.handover.control;
         let Some(pid) = control.command().filter(|_| self.told_started) else {
             self.pending.push(signal);
@@ -126,6 +117,16 @@ impl Supervisor {
         }
         if matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
             control.set_asked_to_end(signal, time::since_boot());
+        }
+        if signal == libc::SIGCONT {
+            // The front-end goes on already. So nothing is to be told of this: a SIGCONT more would wipe out a SIGTSTP
+            // that has come to it since, and a stop right after this one must count as new.
+            control.set_stopped(None);
+            self.told_stopped = false;
+            if let Some(front) = self.handover.front_process.as_ref().filter(|front| front.is_stopped()) {
+                // It was continued, and then stopped from here, before this was heard.
+                front.send(libc::SIGCONT);
+            }
         }
         send_to_group(pid, signal);
     }

@@ -43,8 +43,6 @@ pub struct Supervisor {
     pub(super) pending: Vec<i32>,
     /// The front-end was told that the command is stopped.
     pub(super) told_stopped: bool,
-    /// The front-end was heard passing on that it was continued, since it was last stopped from here.
-    pub(super) front_goes_on: bool,
     pub(super) told_started: bool,
     /// Look again at the command soon.
     pub(super) look_again: bool,
@@ -161,7 +159,6 @@ impl Supervisor {
             signals: Queue::new([libc::SIGTERM, libc::SIGINT, libc::SIGCHLD]).ok(),
             pending: Vec::new(),
             told_stopped: false,
-            front_goes_on: false,
             told_started: false,
             look_again: false,
             last_take: [None; 2],
