@@ -124,6 +124,16 @@ impl Supervisor {
         if matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
             control.set_asked_to_end(signal, time::since_boot());
         }
+        if signal == libc::SIGCONT {
+            // The front-end goes on already. So nothing is to be told of this: a SIGCONT more would wipe out a SIGTSTP
+            // that has come to it since, and a stop right after this one must count as new.
+            control.set_stopped(None);
+            self.told_stopped = false;
+            if let Some(front) = self.handover.front_process.as_ref().filter(|front| front.is_stopped()) {
+                // It was continued, and then stopped from here, before this was heard.
+                front.send(libc::SIGCONT);
+            }
+        }
         send_to_group(pid, signal);
     }
 

@@ -130,6 +130,10 @@ impl FrontEnd {
                     // The terminal has gone, not the interest in the task.
                     return Ok(End::Signal(libc::SIGHUP));
                 }
+                if arrived.is_our_own {
+                    // The command goes on already. Told so once more it could miss a stop that has come since.
+                    continue;
+                }
                 // If the supervisor is gone that is heard next.
                 let _ = Order::Pass(arrived.signal).send(self.supervisor.as_fd());
             }
@@ -242,7 +246,8 @@ impl FrontEnd {
 
 /// Says something to the person at the terminal. One who is not there misses it.
 fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "{words}");
+    // In one piece: the command may be writing there, too.
+    let _ = io::stderr().write_all(format!("{words}\n").as_bytes());
 }
 
 fn wait(on: &[BorrowedFd<'_>], until: Option<Instant>) {

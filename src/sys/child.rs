@@ -35,6 +35,7 @@ pub enum Change {
 #[derive(Debug)]
 pub struct PidFd {
     fd: OwnedFd,
+    pid: i32,
 }
 
 impl PidFd {
@@ -47,21 +48,32 @@ impl PidFd {
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         let fd = i32::try_from(Errno::result(fd)?).map_err(|_| io::ErrorKind::InvalidData)?;
         // SAFETY: a new descriptor that nobody else owns.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, pid })
     }
 
-    /// Sends the process signal `number`. One that is gone has no use for it.
+    /// Sends the process signal `number`, marked as coming from another part of gco: see
+    /// [`Arrived`](super::signals::Arrived). One that is gone has no use for it.
     pub fn send(&self, number: i32) {
-        // SAFETY: the call takes numbers and a null pointer that means "as kill would".
+        let info = QueuedSignal {
+            signal: number,
+            error: 0,
+            code: libc::SI_QUEUE,
+            padding: 0,
+            sender: std::process::id().cast_signed(),
+            user: nix::unistd::getuid().as_raw(),
+            value: i64::from(MARK),
+            rest: [0; 12],
+        };
+        // SAFETY: the struct is a siginfo_t of the kind that `sigqueue` makes, as large as the kernel's.
         unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                self.fd.as_raw_fd(),
-                number,
-                std::ptr::null::<libc::siginfo_t>(),
-                0,
-            );
+            libc::syscall(libc::SYS_pidfd_send_signal, self.fd.as_raw_fd(), number, &raw const info, 0);
         }
+    }
+
+    /// Whether the process is stopped, as far as `/proc` can tell.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        super::process::is_stopped(self.pid)
     }
 
     /// How the process ended, once it has been reaped by whoever is its parent: Linux 6.15 keeps it for those who
@@ -132,6 +144,24 @@ impl AsFd for PidFd {
         self.fd.as_fd()
     }
 }
+
+/// What comes with a signal from gco to gco.
+pub(super) const MARK: i32 = 0x0067_636f;
+
+/// `siginfo_t` as it is for a queued signal, on 64-bit machines.
+#[repr(C)]
+struct QueuedSignal {
+    signal: i32,
+    error: i32,
+    code: i32,
+    padding: i32,
+    sender: i32,
+    user: u32,
+    value: i64,
+    rest: [u64; 12],
+}
+
+const _: () = assert!(size_of::<QueuedSignal>() == size_of::<libc::siginfo_t>());
 
 /// `struct pidfd_info` of `linux/pidfd.h` in its first, 64-byte form.
 #[repr(C)]

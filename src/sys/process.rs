@@ -24,6 +24,13 @@ pub fn look(pid: i32) -> Option<Seen> {
     parse_stat(&stat)
 }
 
+/// Whether process `pid` is stopped.
+#[must_use]
+pub fn is_stopped(pid: i32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    memchr::memrchr(b')', &stat).is_some_and(|at| stat[at..].starts_with(b") T"))
+}
+
 /// The name in the second field is in parentheses and may hold anything, also parentheses: what
 /// counts comes after the last one.
 fn parse_stat(stat: &[u8]) -> Option<Seen> {

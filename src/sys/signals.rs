@@ -9,6 +9,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
+use super::child::MARK;
 use super::start::Inherited;
 
 /// A signal that has come in.
@@ -16,8 +17,8 @@ use super::start::Inherited;
 pub struct Arrived {
     /// Its number.
     pub signal: i32,
-    /// The process that sent it; 0 for the kernel.
-    pub sender: i32,
+    /// Another part of gco sent it.
+    pub is_our_own: bool,
 }
 
 /// A queue of signals: those it is made for are blocked and read from it instead.
@@ -40,7 +41,8 @@ impl Queue {
     /// The next one, if one has come in.
     pub fn next(&self) -> Option<Arrived> {
         let info = self.fd.read_signal().ok().flatten()?;
-        Some(Arrived { signal: info.ssi_signo.cast_signed(), sender: info.ssi_pid.cast_signed() })
+        let is_our_own = info.ssi_code == libc::SI_QUEUE && info.ssi_int == MARK;
+        Some(Arrived { signal: info.ssi_signo.cast_signed(), is_our_own })
     }
 }
 

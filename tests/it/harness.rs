@@ -354,15 +354,25 @@ impl Running<'_> {
 
     /// Waits for its end and that of both its streams.
     #[must_use]
-    pub fn wait(mut self) -> Output {
+    pub fn wait(self) -> Output {
+        self.wait_for(DEADLINE)
+    }
+
+    /// The same for what does many things one after the other, each of which could take its time.
+    #[must_use]
+    pub fn wait_long(self) -> Output {
+        self.wait_for(10 * DEADLINE)
+    }
+
+    fn wait_for(mut self, most: Duration) -> Output {
         self.stdin = None;
         let start = Instant::now();
         for _ in 0..3 {
-            if self.ends.recv_timeout(DEADLINE.saturating_sub(start.elapsed())).is_err() {
+            if self.ends.recv_timeout(most.saturating_sub(start.elapsed())).is_err() {
                 let left = self.home.processes();
                 self.home.kill_all();
                 panic!(
-                    "{}: not over after {DEADLINE:?}\nstdout: {}\nstderr: {}\nprocesses: {left:#?}",
+                    "{}: not over after {most:?}\nstdout: {}\nstderr: {}\nprocesses: {left:#?}",
                     self.what,
                     self.stdout().escape_ascii(),
                     self.stderr().escape_ascii()

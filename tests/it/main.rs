@@ -1,9 +1,11 @@
 //! The tests that drive the real `gco`, each in a home of its own. `harness` says how.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bytes;
 mod complete;
 mod detach;
 mod fake;
+mod grandchild;
 mod harness;
 mod hostile;
 mod house;
@@ -18,6 +20,7 @@ mod output;
 mod pipes;
 mod prune;
 mod pty;
+mod python;
 mod readme;
 mod records;
 mod run;

@@ -139,7 +139,10 @@ fn stopping_and_continuing_the_front_end_takes_the_command_along() {
     for _ in 0..20 {
         run.kill(Signal::SIGTSTP);
         // As a shell sees it.
-        let seen = waitpid(front, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        let flags = WaitPidFlag::WUNTRACED | WaitPidFlag::WNOHANG;
+        let seen = eventually("the front-end to stop", || {
+            waitpid(front, Some(flags)).ok().filter(|seen| *seen != WaitStatus::StillAlive)
+        });
         assert!(matches!(seen, WaitStatus::Stopped(pid, _) if pid == front), "{seen:?}");
         assert_eq!(state_of(command), Some('T'));
         run.kill(Signal::SIGCONT);
