@@ -235,8 +235,9 @@ impl Supervisor {
     pub(super) fn leave(&mut self) -> ! {
         self.ring_for_keeper();
         self.drop_lock();
-        if !self.pruned
-            && self.handover.retention > 0
+        if let (Some(publisher), true) = (&self.publisher, self.pruned) {
+            publisher.at_rest(|| ());
+        } else if self.handover.retention > 0
             && let Some(dir) = &self.retire
         {
             // Nobody is left to be told; the next task tries again.

@@ -7,8 +7,8 @@
 //!          └─ command   own process group in the supervisor's session
 //! ```
 //!
-//! Guarantee: killing any one of the three neither kills nor blocks the command, nor loses a byte or the exit
-//! code. If the supervisor dies, the keeper forks a new one; if the keeper dies, the command falls
+//! Guarantee: killing any one of the three neither kills nor blocks the command, nor loses a byte of the log or the exit
+//! code. What is shown may repeat a piece then: nobody can ask a pipe or a terminal how much of a write it took. If the supervisor dies, the keeper forks a new one; if the keeper dies, the command falls
 //! to the supervisor, which forks a new keeper. What either needs to know of the other is in [`control`], what has been
 //! taken from the command and is not in the log yet is in the [`spool`]: both outlive any of the processes.
 //!

@@ -3,6 +3,7 @@
 //! It is started when there is first something for it to do: a command that ends at once costs no thread.
 //! What is handed in while it is busy replaces what was handed in before.
 
+use std::io;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -30,7 +31,8 @@ struct Desk {
 struct Work {
     record: Option<Record>,
     keep: Option<usize>,
-    busy: bool,
+    writing: bool,
+    pruning: bool,
     trouble: Option<String>,
 }
 
@@ -60,16 +62,16 @@ impl Publisher {
     }
 
     /// Withdraws the record that has not been written yet, and waits for one that is being written. After this the
-    /// caller may write records itself.
+    /// caller may write records itself. Pruning is not waited for: it may take long in a large directory.
     pub fn finish(&self) {
         let mut work = self.desk.work();
         work.record = None;
-        drop(self.desk.until_idle(work));
+        drop(self.desk.wait_while(work, |work| work.writing));
     }
 
     /// Does something, such as forking, while the thread holds no lock and is in the middle of nothing.
     pub fn at_rest<T>(&self, act: impl FnOnce() -> T) -> T {
-        let work = self.desk.until_idle(self.desk.work());
+        let work = self.desk.wait_while(self.desk.work(), |work| work.writing || work.pruning);
         let result = act();
         drop(work);
         result
@@ -101,11 +103,12 @@ impl Desk {
         self.changed.wait(work).unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn until_idle<'a>(&self, mut work: MutexGuard<'a, Work>) -> MutexGuard<'a, Work> {
-        while work.busy {
-            work = self.wait(work);
-        }
-        work
+    fn wait_while<'a>(
+        &self,
+        work: MutexGuard<'a, Work>,
+        busy: impl Fn(&Work) -> bool,
+    ) -> MutexGuard<'a, Work> {
+        self.changed.wait_while(work, |work| busy(work)).unwrap_or_else(PoisonError::into_inner)
     }
 
     fn serve(&self) {
@@ -122,23 +125,20 @@ impl Desk {
     fn do_what_there_is(&self) {
         let mut work = self.work();
         let (record, keep) = (mem::take(&mut work.record), mem::take(&mut work.keep));
-        work.busy = true;
+        work.writing = record.is_some();
+        work.pruning = keep.is_some();
         drop(work);
-        let mut trouble = None;
-        if let Some(record) = record
-            && let Err(error) = replace::replace(&self.dir, &self.id, &record)
-        {
-            trouble = Some(format!("the record could not be written: {}", io_words(&error)));
-        }
-        if let Some(keep) = keep
-            && let Err(error) = prune::retain(&self.dir, keep)
-        {
-            trouble = Some(format!("old tasks could not be removed: {}", io_words(&error)));
-        }
+        let written = record.map_or(Ok(()), |record| replace::replace(&self.dir, &self.id, &record));
+        self.did(written, "the record could not be written", |work| work.writing = false);
+        let pruned = keep.map_or(Ok(0), |keep| prune::retain(&self.dir, keep));
+        self.did(pruned.map(drop), "old tasks could not be removed", |work| work.pruning = false);
+    }
+
+    fn did(&self, result: io::Result<()>, what: &str, settle: impl FnOnce(&mut Work)) {
         let mut work = self.work();
-        work.busy = false;
-        if trouble.is_some() {
-            work.trouble = trouble;
+        settle(&mut work);
+        if let Err(error) = result {
+            work.trouble = Some(format!("{what}: {}", io_words(&error)));
         }
         drop(work);
         self.changed.notify_all();

@@ -13,7 +13,9 @@ use crate::task::Stream;
 
 /// How often a keeper is asked about that cannot be watched.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-/// How soon to look again at something that is about to change by itself.
+/// How soon to look again at a command that somebody else is to reap.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How long to wait for something that is about to change by itself.
 pub(super) const SOON: Duration = Duration::from_millis(1);
 
 impl Supervisor {
@@ -41,7 +43,7 @@ impl Supervisor {
     }
 
     fn timeout(&self) -> PollTimeout {
-        let soon = self.look_again.then(|| Instant::now() + SOON);
+        let soon = self.look_again.then(|| Instant::now() + LOOK_AGAIN);
         let blind = self.keeper.as_ref().is_some_and(|keeper| keeper.watched().is_none());
         let asking = blind.then(|| Instant::now() + ASK_AGAIN);
         let soon = soon.into_iter().chain(asking).chain(self.keeper_due.filter(|_| self.keeper.is_none()));
