@@ -19,7 +19,7 @@ fn through(home: &Home, bytes: &[u8]) -> Vec<u8> {
     assert_eq!(record["log_bytes"].as_u64(), Some(log.len() as u64));
     assert_eq!(record["log_truncated"], false);
     home.until_quiet();
-    fs::remove_dir_all(home.tasks()).unwrap();
+    home.remove_tasks();
     log
 }
 

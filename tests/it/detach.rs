@@ -96,7 +96,7 @@ fn what_else_the_caller_has_open_is_the_commands_to_close() {
         gate.open();
         home.until_state(record["task_id"].as_str().unwrap(), "succeeded");
         home.until_quiet();
-        std::fs::remove_dir_all(home.tasks()).unwrap();
+        home.remove_tasks();
     }
 }
 

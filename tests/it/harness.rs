@@ -133,6 +133,14 @@ impl Home {
         ids[0].clone()
     }
 
+    /// Removes the status directory, as `rm -rf` does: also while somebody is putting files into it.
+    pub fn remove_tasks(&self) {
+        eventually("the status directory to be removed", || match fs::remove_dir_all(self.tasks()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => None,
+            _ => Some(()),
+        });
+    }
+
     /// Asserts that the directory holds pairs of record and log, and nothing else.
     pub fn no_leftovers(&self) {
         let ids = self.ids();

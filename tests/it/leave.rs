@@ -1,7 +1,6 @@
 //! Front-end, supervisor and keeper killed, and terminals closed: the command goes on, and log, record and exit code are
 //! complete.
 
-use std::fs;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -84,7 +83,7 @@ fn a_lost_terminal_with_a_shell_before_it_too() {
         assert_eq!(home.until_running()["state"], "running");
         gate.open();
         ended_well(&home, &[]);
-        fs::remove_dir_all(home.tasks()).unwrap();
+        home.remove_tasks();
     }
 }
 
@@ -180,7 +179,7 @@ fn a_replaced_supervisor_still_passes_signals_on() {
         run.wait().signal(Signal::SIGTERM).stdout("up\n").stderr("");
         assert_eq!(home.record(&home.only_id())["state"], "cancelled");
         home.until_quiet();
-        fs::remove_dir_all(home.tasks()).unwrap();
+        home.remove_tasks();
     }
 }
 

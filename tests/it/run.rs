@@ -54,7 +54,7 @@ fn on_a_terminal_a_line_at_the_start_and_one_at_a_failure() {
     let (code, screen) = shown(&["run", "--name", "good", "--", "echo", "hi"]);
     let id = home.only_id();
     assert_eq!((code, screen), (Some(0), format!("gco: task {id}\r\nhi\r\n")));
-    std::fs::remove_dir_all(home.tasks()).unwrap();
+    home.remove_tasks();
     let (code, screen) = shown(&["run", "--name", "bad", "--", "sh", "-c", "exit 3"]);
     let id = home.only_id();
     assert_eq!(code, Some(3));
@@ -112,7 +112,7 @@ fn a_death_by_any_signal_is_one_of_gco_too() {
         assert_eq!(record["exit_code"], 128 + number);
         assert_eq!(record["state"], "failed");
         home.until_quiet();
-        std::fs::remove_dir_all(home.tasks()).unwrap();
+        home.remove_tasks();
     }
 }
 

@@ -54,7 +54,7 @@ fn after(home: &Home, script: &str, signal: Signal) -> (crate::output::Output, s
     run.kill(signal);
     let output = run.wait();
     let record = home.record(&home.ids().pop().unwrap());
-    std::fs::remove_dir_all(home.tasks()).unwrap();
+    home.remove_tasks();
     (output, record)
 }
 

@@ -36,11 +36,11 @@ fn what_cannot_be_run_is_126_or_127() {
         assert_eq!(home.log(&id), b"");
         home.until_quiet();
         home.no_leftovers();
-        fs::remove_dir_all(home.tasks()).unwrap();
+        home.remove_tasks();
         home.gco(["run", "-d", "--", command]).run().code(code).stdout("").stderr(&line);
         home.until_quiet();
         home.no_leftovers();
-        fs::remove_dir_all(home.tasks()).unwrap();
+        home.remove_tasks();
         home.gco(["run", "--", command])
             .env("GCO_DISABLE_TASK_STATUS", "1")
             .run()

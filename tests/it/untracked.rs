@@ -35,7 +35,7 @@ fn records_can_be_switched_off() {
             .stdout("")
             .stderr("");
         home.only_id();
-        fs::remove_dir_all(home.tasks()).unwrap();
+        home.remove_tasks();
     }
 }
 
