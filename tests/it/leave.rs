@@ -1,7 +1,6 @@
 //! Front-end, supervisor and keeper killed, and terminals closed: the command goes on, and log, record and exit code are
 //! complete.
 
-
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
