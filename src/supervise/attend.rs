@@ -28,14 +28,13 @@ impl Supervisor {
         if !self.told_started && (control.is_executing() || self.lost_starter()) {
             self.started();
         }
-        let unstarted = control.start_error().is_some();
-        if unstarted && !self.machine.is_draining() && !self.machine.is_finished() {
+        if control.start_error().is_some() && self.machine.awaits_end() {
             self.not_started();
         }
         if self.told_started && control.exit().is_none() && !self.is_kept_by_parent() {
             self.look_myself();
         }
-        if control.exit().is_some() && !self.machine.is_draining() && !self.machine.is_finished() {
+        if control.exit().is_some() && self.machine.awaits_end() {
             self.ended();
         }
         // One that was killed while it was stopped is stopped no more.

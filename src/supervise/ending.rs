@@ -40,7 +40,7 @@ impl Supervisor {
                 .filter(|_| control.is_executing())
                 .map(|pid| (pid, control.command_start())),
             supervisor: self.me,
-            now: i64::try_from(time::since_epoch().as_secs()).unwrap_or(i64::MAX),
+            now: time::now(),
             elapsed: ended.unwrap_or_else(time::since_boot).saturating_sub(self.handover.facts.started),
             bytes: Stream::BOTH.map(|stream| self.handover.spools[stream.index()].end()),
             log_bytes: self.handover.journal.size(),
@@ -162,8 +162,7 @@ impl Supervisor {
         }
         let Some(outcome) = self.outcome() else { return };
         if left_open {
-            self.handover
-                .warn("a process that the command left behind still holds its output open".to_owned());
+            self.handover.warn("a process that the command left behind still holds its output open");
         }
         if let Err(error) = self.handover.journal.sync() {
             self.handover.warn(format!("the log could not be synced to disk: {}", io_words(&error)));

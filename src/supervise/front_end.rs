@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 
 use super::handover::release;
 use super::message::{Heard, Order, Report};
@@ -20,6 +20,7 @@ use crate::sys::fork::{Side, fork};
 use crate::sys::signals::{Queue, default_sigchld, die_of};
 use crate::sys::start::Inherited;
 use crate::sys::terminal::has_controlling_terminal;
+use crate::sys::time::poll_timeout;
 use crate::task::{Exit, Spec, Stream};
 
 /// The signals that are passed on to the command.
@@ -252,14 +253,9 @@ fn say(words: &str) {
 
 fn wait(on: &[BorrowedFd<'_>], until: Option<Instant>) {
     let mut fds: Vec<PollFd<'_>> = on.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    // Rounded up: a poll that returns too early only turns in vain.
-    let timeout = until.map_or(PollTimeout::NONE, |until| {
-        let millis = until.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
-        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
-    });
-    match poll(&mut fds, timeout) {
+    match poll(&mut fds, poll_timeout(until)) {
         Ok(_) | Err(Errno::EINTR) => {}
         // Out of memory for the moment.
-        Err(_) => std::thread::sleep(std::time::Duration::from_millis(1)),
+        Err(_) => std::thread::sleep(Duration::from_millis(1)),
     }
 }

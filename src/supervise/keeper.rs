@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::control::{Control, Phase, Request};
-use super::handover::{Handover, release};
+use super::handover::Handover;
 use super::witness::{self, Sight};
 use crate::sys::child::{self, PidFd, Relative};
 use crate::sys::fork::{Side, adopt_orphans, exit_now, fork, own_group, set_name};
@@ -40,9 +40,6 @@ pub fn live(mut handover: Handover, supervisor: i32, take_over: TakeOver) -> ! {
     // Without the queue stops of the command go unnoticed; its end comes by the pidfd.
     let children = Queue::new([libc::SIGCHLD]).ok();
     start_command(&mut handover);
-    for fd in 0..3 {
-        release(fd);
-    }
     let mut guarded = Guarded::new(Relative::parent(supervisor), 0);
     loop {
         if let Some(queue) = &children {

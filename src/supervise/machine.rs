@@ -142,7 +142,7 @@ impl Machine {
 
     /// The command has ended, or could not start.
     pub fn ended(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Starting | Phase::Running) {
+        if self.awaits_end() {
             self.phase = Phase::Draining(now);
         }
     }
@@ -150,6 +150,12 @@ impl Machine {
     /// Bytes that were written before the command's end are known to be still in the stream's pipe, or no more.
     pub fn owes(&mut self, stream: Stream, owes: bool) {
         self.flows[stream.index()].owes = owes;
+    }
+
+    /// Whether the command's end is still to come.
+    #[must_use]
+    pub fn awaits_end(&self) -> bool {
+        matches!(self.phase, Phase::Starting | Phase::Running)
     }
 
     /// Whether the command has ended and the end is not on disk yet.

@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::supervisor::Supervisor;
 use crate::sys::child::Relative;
 use crate::sys::signals::Queue;
+use crate::sys::time::poll_timeout;
 use crate::task::Stream;
 
 /// How often a keeper is asked about that cannot be watched.
@@ -47,12 +48,7 @@ impl Supervisor {
         let blind = self.keeper.as_ref().is_some_and(|keeper| keeper.watched().is_none());
         let asking = blind.then(|| Instant::now() + ASK_AGAIN);
         let soon = soon.into_iter().chain(asking).chain(self.keeper_due.filter(|_| self.keeper.is_none()));
-        let Some(deadline) = self.machine.deadline().into_iter().chain(soon).min() else {
-            return PollTimeout::NONE;
-        };
-        // Rounded up: a poll that returns too early only turns in vain.
-        let millis = deadline.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
-        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+        poll_timeout(self.machine.deadline().into_iter().chain(soon).min())
     }
 
     fn watched<'a>(&'a self, fds: &mut Vec<PollFd<'a>>, ready: &mut Vec<(Watched, PollFlags)>) {

@@ -73,7 +73,7 @@ impl PidFd {
     /// Whether the process is stopped, as far as `/proc` can tell.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        super::process::is_stopped(self.pid)
+        super::process::look(self.pid).is_some_and(|seen| seen.stopped)
     }
 
     /// How the process ended, once it has been reaped by whoever is its parent: Linux 6.15 keeps it for those who
@@ -213,11 +213,8 @@ pub fn reap(pid: i32) {
 
 /// Reaps every child that has ended, up to the first that is `spared`.
 pub fn reap_all_but(spared: &[i32]) {
-    while let Ok(Some((info, _))) = wait(libc::P_ALL, 0, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG) {
-        if spared.contains(&info.pid) {
-            break;
-        }
-        reap(info.pid);
+    while let Some(pid) = any_ended().filter(|pid| !spared.contains(pid)) {
+        reap(pid);
     }
 }
 

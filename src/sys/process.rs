@@ -1,7 +1,7 @@
 //! Other processes as `/proc` shows them, and this machine's and this boot's names.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -15,20 +15,20 @@ pub struct Seen {
     pub start: u64,
     /// It has ended and waits to be reaped.
     pub zombie: bool,
+    /// A signal has stopped it.
+    pub stopped: bool,
 }
+
+/// More than `/proc/PID/stat` ever has: 52 numbers and a name of at most 64 bytes.
+const MAX_STAT: usize = 2048;
 
 /// Looks at process `pid`. `None` if there is none, or `/proc` cannot be read.
 #[must_use]
 pub fn look(pid: i32) -> Option<Seen> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(&stat)
-}
-
-/// Whether process `pid` is stopped.
-#[must_use]
-pub fn is_stopped(pid: i32) -> bool {
-    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    memchr::memrchr(b')', &stat).is_some_and(|at| stat[at..].starts_with(b") T"))
+    let mut stat = [0; MAX_STAT];
+    // The kernel gives all of it at once.
+    let size = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
+    parse_stat(&stat[..size])
 }
 
 /// The name in the second field is in parentheses and may hold anything, also parentheses: what
@@ -40,7 +40,7 @@ fn parse_stat(stat: &[u8]) -> Option<Seen> {
     let state = fields.next()?;
     // The state is field 3, so field 22 is the 18th after it.
     let start = fields.nth(18)?.parse().ok()?;
-    Some(Seen { start, zombie: matches!(state, "Z" | "X" | "x") })
+    Some(Seen { start, zombie: matches!(state, "Z" | "X" | "x"), stopped: state == "T" })
 }
 
 /// Whether there is a process `pid`, as `kill(pid, 0)` tells it: also one of somebody else.
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_hostile_name_does_not_mislead() {
         let stat = b"7 (a) Z 1 (b) 2) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0";
-        assert_eq!(parse_stat(stat), Some(Seen { start: 4711, zombie: false }));
+        assert_eq!(parse_stat(stat), Some(Seen { start: 4711, zombie: false, stopped: false }));
         assert_eq!(parse_stat(b"7 (x"), None);
         assert_eq!(parse_stat(b""), None);
     }

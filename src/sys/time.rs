@@ -1,7 +1,8 @@
 //! The clocks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::poll::PollTimeout;
 use nix::time::{ClockId, clock_gettime};
 
 /// Time since boot, the time the machine was suspended included. It means the same in every process of
@@ -22,4 +23,13 @@ pub fn since_epoch() -> Duration {
 #[must_use]
 pub fn now() -> i64 {
     since_epoch().as_secs().cast_signed()
+}
+
+/// How long a poll may take that is to return at `deadline`. Rounded up: one that returns too early only turns in vain.
+#[must_use]
+pub fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
+    deadline.map_or(PollTimeout::NONE, |deadline| {
+        let millis = deadline.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+        PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+    })
 }

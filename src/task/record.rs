@@ -137,12 +137,6 @@ impl Record {
         &self.fields
     }
 
-    /// The object itself, given away.
-    #[must_use]
-    pub fn into_fields(self) -> Map<String, Value> {
-        self.fields
-    }
-
     /// Sets a field.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.fields.insert(name.to_owned(), value.into());

@@ -25,14 +25,7 @@ impl Fake {
         let dir = home.tasks();
         fs::create_dir_all(&dir).unwrap();
         let lock = File::create(dir.join(format!(".{id}.lock"))).unwrap();
-        let whole = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        fcntl(lock.as_fd(), FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+        hold(&lock);
         let fake = Fake { id: id.to_owned(), dir, lock };
         fake.record("running");
         fake
@@ -80,4 +73,16 @@ impl Fake {
     pub fn die(self) {
         drop(self.lock);
     }
+}
+
+/// Holds the lock on `file` as a supervisor does, until the file is dropped.
+pub fn hold(file: &File) {
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&whole)).unwrap();
 }

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::fake::hold;
 
 /// A pid that no process has: the kernel's largest is 2^22.
 pub const NO_PID: i64 = 0x7fff_fff0;
@@ -157,14 +158,7 @@ impl Store {
     /// Makes the lock file of task `id` and holds its lock until the file is dropped.
     pub fn hold_lock(&self, id: &str) -> File {
         let file = File::create(self.path(&format!(".{id}.lock"))).unwrap();
-        let whole = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+        hold(&file);
         file
     }
 
