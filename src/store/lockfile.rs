@@ -3,6 +3,9 @@
 //! It is a file of its own, beside the record, because the record is replaced by renaming and
 //! the log may be edited. It is removed when the task is over; its absence proves nothing, since other
 //! tools may remove it too.
+//!
+//! It holds two locks: one as long as anybody supervises the task, and one until its end is on disk, which may be earlier:
+//! a supervisor stays as long as somebody writes to the log. The kernel wakes whoever [waits](await_end) for the second.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -13,6 +16,11 @@ use nix::fcntl::OFlag;
 use super::{StatusDir, open};
 use crate::sys::lock::{self, Probe};
 use crate::task::TaskId;
+
+/// Held as long as somebody supervises the task.
+const SUPERVISED: u64 = 0;
+/// Held until the task's end is on disk.
+const UNFINISHED: u64 = 1;
 
 /// The lock of a task, held as long as this or a forked copy of it lives.
 #[derive(Debug)]
@@ -39,7 +47,7 @@ impl TaskLock {
                 other => break other?,
             }
         };
-        lock::take(&file)?;
+        lock::take(&file, SUPERVISED..UNFINISHED + 1)?;
         Ok(Self { file })
     }
 
@@ -47,6 +55,12 @@ impl TaskLock {
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         self.file.metadata().is_ok_and(|meta| meta.nlink() > 0)
+    }
+
+    /// Wakes those who wait for the task's end, which is on disk now.
+    pub fn let_waiting_go(&self) {
+        // Where it cannot be done they wait for this process to go.
+        let _ = lock::release(&self.file, UNFINISHED..UNFINISHED + 1);
     }
 
     /// Removes the file; the lock ends with the value. A file that has gone already is no error.
@@ -60,7 +74,20 @@ impl TaskLock {
 #[must_use]
 pub fn probe(dir: &StatusDir, id: &TaskId) -> Option<Probe> {
     match open::regular(dir, &dir.lock(id), OFlag::empty()) {
-        Ok(file) => Some(lock::probe(&file)),
+        Ok(file) => Some(lock::probe(&file, SUPERVISED)),
         Err(_) => None,
+    }
+}
+
+/// Waits until the end of task `id` is on disk, or nobody supervises it any more. `false`, and at once, if there is no lock
+/// file to tell.
+///
+/// # Errors
+/// What the system says.
+pub fn await_end(dir: &StatusDir, id: &TaskId) -> io::Result<bool> {
+    match open::regular(dir, &dir.lock(id), OFlag::empty()) {
+        Ok(file) => lock::wait(&file, UNFINISHED).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }

@@ -187,6 +187,9 @@ impl Supervisor {
         }
         self.handover.control.set_phase(Phase::Final);
         self.have_reaped();
+        if let Some(tracking) = &self.handover.tracking {
+            tracking.lock.let_waiting_go();
+        }
         self.begin_rerun();
         self.note_ends();
     }

@@ -4,11 +4,16 @@
 //! processes that got it by `fork` hold it together, and it ends when the last of them is gone or has
 //! closed it. Close-on-exec keeps it from the command. `F_OFD_GETLK` asks who holds it without
 //! taking it, so that no reader ever stands in a supervisor's way.
+//!
+//! Locks are on single bytes, which need not be there: one file holds as many as it takes. Holders lock for writing.
+//! Whoever [waits](wait) locks for reading, for a moment, which no question here ever takes for a holder.
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
 /// What a look at a lock tells.
@@ -22,33 +27,115 @@ pub enum Probe {
     Unknown,
 }
 
-fn whole_file(kind: i32) -> libc::flock {
-    // Start 0 and length 0 mean the whole file; the pid must be 0 for locks of this kind.
-    libc::flock {
+fn on(bytes: Range<u64>, kind: i32) -> io::Result<libc::flock> {
+    let offset = |at: u64| i64::try_from(at).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
+    // The pid must be 0 for locks of this kind. A length of 0 would mean all bytes there can ever be.
+    Ok(libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
+        l_start: offset(bytes.start)?,
+        l_len: offset(bytes.end.saturating_sub(bytes.start).max(1))?,
         l_pid: 0,
-    }
+    })
 }
 
-/// Takes the exclusive lock on `file`, which must be open for writing.
+/// Takes `bytes` of `file`, which must be open for writing. Never waits.
 ///
 /// # Errors
-/// `EAGAIN` or `EACCES` if somebody else holds it, or what the file system says.
-pub fn take(file: &File) -> io::Result<()> {
-    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&whole_file(libc::F_WRLCK)))?;
+/// `EAGAIN` or `EACCES` if somebody else holds one of them, or what the file system says.
+pub fn take(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&on(bytes, libc::F_WRLCK)?))?;
     Ok(())
 }
 
-/// Whether somebody holds a lock on `file`. Takes nothing.
+/// The same, and waits until nobody else holds any of them. For moments that no holder makes long.
+///
+/// # Errors
+/// What the file system says.
+pub fn take_in_turn(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    set_and_wait(file, &on(bytes, libc::F_WRLCK)?)
+}
+
+/// Lets go of `bytes`, for all who hold them together.
+///
+/// # Errors
+/// What the file system says.
+pub fn release(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&on(bytes, libc::F_UNLCK)?))?;
+    Ok(())
+}
+
+/// Waits until nobody else holds `byte` of `file`, which must be open for reading. The kernel wakes this thread; nothing is
+/// asked again and again.
+///
+/// # Errors
+/// What the file system says.
+pub fn wait(file: &File, byte: u64) -> io::Result<()> {
+    set_and_wait(file, &on(byte..byte + 1, libc::F_RDLCK)?)?;
+    release(file, byte..byte + 1)
+}
+
+fn set_and_wait(file: &File, lock: &libc::flock) -> io::Result<()> {
+    loop {
+        match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLKW(lock)) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The lowest of `bytes` that somebody else holds. Takes nothing.
+///
+/// # Errors
+/// What the file system says.
+pub fn lowest_held(file: &File, bytes: Range<u64>) -> io::Result<Option<u64>> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let from = bytes.start;
+    // Asked as one who wants to read: only holders are in the way, not others who wait.
+    let mut found = on(bytes, libc::F_RDLCK)?;
+    fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut found))?;
+    let is_free = i32::from(found.l_type) == libc::F_UNLCK;
+    Ok((!is_free).then(|| u64::try_from(found.l_start).unwrap_or(0).max(from)))
+}
+
+/// Whether somebody holds `byte` of `file`. Takes nothing.
 #[must_use]
-pub fn probe(file: &File) -> Probe {
-    let mut found = whole_file(libc::F_WRLCK);
-    match fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut found)) {
-        Ok(_) if i32::from(found.l_type) == libc::F_UNLCK => Probe::Free,
-        Ok(_) => Probe::Held,
+pub fn probe(file: &File, byte: u64) -> Probe {
+    match lowest_held(file, byte..byte + 1) {
+        Ok(None) => Probe::Free,
+        Ok(Some(_)) => Probe::Held,
         Err(_) => Probe::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::OpenOptions;
+
+    #[test]
+    fn bytes_are_held_apart_and_waiting_is_not_holding() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("lock");
+        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let (one, other, third) = (open()?, open()?, open()?);
+        take(&one, 3..5)?;
+        take(&other, 9..10)?;
+        assert_eq!(take(&other, 4..6).err().and_then(|e| e.raw_os_error()), Some(libc::EAGAIN));
+        assert_eq!(lowest_held(&third, 0..100)?, Some(3));
+        assert_eq!(lowest_held(&third, 4..100)?, Some(4));
+        assert_eq!(lowest_held(&third, 5..100)?, Some(9));
+        assert_eq!(lowest_held(&one, 0..9)?, None, "one's own locks are in nobody's way");
+        assert_eq!((probe(&third, 3), probe(&third, 5)), (Probe::Held, Probe::Free));
+        let waiting = std::thread::spawn(move || wait(&third, 4).map(|()| third));
+        release(&one, 4..5)?;
+        let third = waiting.join().map_err(|_| io::ErrorKind::Other)??;
+        assert_eq!((probe(&one, 4), probe(&third, 3)), (Probe::Free, Probe::Held));
+        drop(one);
+        assert_eq!(probe(&third, 3), Probe::Free);
+        Ok(())
     }
 }

@@ -25,16 +25,22 @@ const MAX_ARGV: usize = 128 * 1024;
 /// The fields of a record by name.
 pub mod field {
     #![expect(missing_docs, reason = "the contract's table says what each means")]
+    pub const AFTER: &str = "after";
     pub const ARGV: &str = "argv";
+    pub const ATTEMPT: &str = "attempt";
+    pub const ATTEMPTS: &str = "attempts";
     pub const BOOT_ID: &str = "boot_id";
+    pub const CANCELLED_BY: &str = "cancelled_by";
     pub const CWD: &str = "cwd";
     pub const DURATION_MS: &str = "duration_ms";
     pub const ELAPSED_SECONDS: &str = "elapsed_seconds";
     pub const ERROR: &str = "error";
     pub const EXIT_CODE: &str = "exit_code";
     pub const FINISHED_AT: &str = "finished_at";
+    pub const GROUP: &str = "group";
     pub const HOST: &str = "host";
     pub const IS_ALIVE: &str = "is_alive";
+    pub const KEY: &str = "key";
     pub const LABELS: &str = "labels";
     pub const LAST_MESSAGE: &str = "last_message";
     pub const LAST_STACK: &str = "last_stack";
@@ -44,6 +50,7 @@ pub mod field {
     pub const MAX_RSS_KIB: &str = "max_rss_kib";
     pub const PID: &str = "pid";
     pub const PID_START: &str = "pid_start";
+    pub const QUEUED_AT: &str = "queued_at";
     pub const SCHEMA: &str = "schema";
     pub const SIGNAL: &str = "signal";
     pub const STACKS_COMPLETED: &str = "stacks_completed";
@@ -57,6 +64,7 @@ pub mod field {
     pub const SYSTEM_MS: &str = "system_ms";
     pub const TAIL: &str = "tail";
     pub const TASK_ID: &str = "task_id";
+    pub const TICKET: &str = "ticket";
     pub const TOOL: &str = "tool";
     pub const UPDATED_AT: &str = "updated_at";
     pub const USER: &str = "user";
