@@ -9,6 +9,8 @@ use std::io;
 
 /// gco could not do its own part of a `run`.
 pub const EXIT_GCO_FAILED: u8 = 125;
+/// The task goes on in the background, or could not be started because others hold the places.
+pub const EXIT_STILL_RUNNING: u8 = 75;
 /// No such task, or a `tasks` command failed.
 pub const EXIT_FAILED: u8 = 1;
 /// The command line was wrong.

@@ -1,5 +1,7 @@
 //! `gco run`: supervises a command.
 
+mod life;
+
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -8,9 +10,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::ValueEnum;
 
+use self::life::Life;
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
 use crate::store::retention::DEFAULT_KEEP;
 use crate::supervise::front_end::{self, Manner};
+use crate::supervise::hook::HOOK_VARIABLE;
 use crate::sys::start::Inherited;
 use crate::task::spec::Echo;
 use crate::task::{Spec, id};
@@ -27,6 +31,8 @@ const MAX_LABEL: usize = 1024;
 const MORE: &str = "\
 Exit status:
   As the command's: its exit code, or death by the same signal. With --detach 0 once the command runs.
+  75   The command runs on in the background (--background-after)
+  124  It took too long, or was silent for too long
   125  gco itself failed
   126  The command was found and cannot be run
   127  The command was not found
@@ -36,6 +42,7 @@ Environment:
   GCO_TASK_STATUS_DIR      Where tasks are kept, instead of ~/.gco/tasks
   GCO_DISABLE_TASK_STATUS  1, true or yes: keep no files; --detach is then refused
   GCO_TASK_RETENTION       How many finished tasks are kept, 50 if not said, 0 for all
+  GCO_ON_FINISH            What --on-finish is if it is not given
 
 Examples:
   A build, under a name of its own:
@@ -111,6 +118,9 @@ pub struct Args {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = EchoArg::Always)]
     echo: EchoArg,
 
+    #[command(flatten)]
+    life: Life,
+
     /// With --detach: print the id as JSON, {"task_id": "..."}
     #[arg(long, requires = "detach")]
     json: bool,
@@ -148,6 +158,12 @@ pub fn run(args: Args, mut inherited: Inherited) -> Result<i32> {
         let message =
             format!("{DISABLE_VARIABLE} is set: without a record nobody could ever find a detached task");
         return Err(failed(message).hint(format!("unset {DISABLE_VARIABLE}, or leave out --detach")).into());
+    }
+    if disabled && args.life.background_after.is_some() {
+        let message = format!("{DISABLE_VARIABLE} is set: without a record nobody could find the task again");
+        return Err(failed(message)
+            .hint(format!("unset {DISABLE_VARIABLE}, or leave out --background-after"))
+            .into());
     }
     let manner = Manner { track: !disabled, quiet: args.quiet, json: args.json };
     let spec = spec(args)?;
@@ -204,6 +220,16 @@ fn spec(args: Args) -> Result<Spec, Failure> {
         },
         detach: args.detach,
         retention: retention(),
+        timeout: args.life.timeout,
+        stall_timeout: args.life.stall_timeout,
+        grace: args.life.grace,
+        background_after: args.life.background_after,
+        retry: args.life.retry(),
+        on_finish: args
+            .life
+            .on_finish
+            .or_else(|| std::env::var_os(HOOK_VARIABLE))
+            .filter(|hook| !hook.is_empty()),
         argv: args.command,
     })
 }

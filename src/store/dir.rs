@@ -140,6 +140,18 @@ impl StatusDir {
     pub fn lock(&self, id: &TaskId) -> PathBuf {
         self.path.join(format!(".{id}.lock"))
     }
+
+    /// Where it is asked that task `id` be ended.
+    #[must_use]
+    pub fn cancel(&self, id: &TaskId) -> PathBuf {
+        self.path.join(format!(".{id}.cancel"))
+    }
+
+    /// That request, once the supervisor has taken it up.
+    #[must_use]
+    pub fn cancelling(&self, id: &TaskId) -> PathBuf {
+        self.path.join(format!(".{id}.cancelling"))
+    }
 }
 
 /// Only gco's own part is made private; a home that is missing is made as usual.

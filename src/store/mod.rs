@@ -12,6 +12,7 @@ pub mod name;
 pub mod open;
 pub mod prune;
 pub mod replace;
+pub mod request;
 pub mod retention;
 pub mod scan;
 

@@ -21,6 +21,14 @@ use super::StatusDir;
 /// What the system says, and `InvalidInput` with the reason for what is not a regular file with one link that
 /// belongs to the right user.
 pub fn regular(dir: &StatusDir, path: &Path, extra: OFlag) -> io::Result<File> {
+    regular_of(dir, path, extra, &[])
+}
+
+/// [`regular`], where the file may also belong to one of `others`.
+///
+/// # Errors
+/// As there.
+pub fn regular_of(dir: &StatusDir, path: &Path, extra: OFlag, others: &[u32]) -> io::Result<File> {
     let handle: OwnedFd = open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
     let handle = File::from(handle);
     let meta = handle.metadata()?;
@@ -34,7 +42,7 @@ pub fn regular(dir: &StatusDir, path: &Path, extra: OFlag) -> io::Result<File> {
     if meta.nlink() > 1 {
         return refuse("it has more than one link");
     }
-    if !dir.trusts(meta.uid()) {
+    if !dir.trusts(meta.uid()) && !others.contains(&meta.uid()) {
         return refuse("it belongs to another user");
     }
     let same = format!("/proc/self/fd/{}", handle.as_raw_fd());

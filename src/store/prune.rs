@@ -99,7 +99,10 @@ pub fn leftovers(dir: &StatusDir, contents: &Contents, here: &Here) -> Vec<Lefto
     let logs = contents.stray_logs.iter().map(|id| (dir.log(id), Some(id), true));
     let locks = contents.locks.iter().map(|id| (dir.lock(id), Some(id), false));
     let temporaries = contents.temporaries.iter().map(|name| (dir.path().join(name), None, false));
+    // A request belongs to a task as its lock does, and goes with it.
+    let requests = contents.requests.iter().map(|(name, id)| (dir.path().join(name), Some(id), false));
     logs.chain(temporaries)
+        .chain(requests)
         .chain(locks)
         .map(|(path, owner, is_log)| Leftover { path, size: 0, owner: owner.cloned(), is_log })
         .filter_map(|leftover| {
@@ -191,7 +194,7 @@ fn still_left(dir: &StatusDir, leftover: &Leftover, here: &Here) -> Option<Metad
         }
         // The free lock of an orphan is what tells that it is one.
         Some(id) => {
-            lockfile::probe(dir, id) == Some(Probe::Free)
+            lockfile::probe(dir, id) != Some(Probe::Held)
                 && match load(dir, id, here) {
                     Err(LoadError::Missing) => true,
                     Ok(task) => !task.state.is_live() && task.state != State::Orphaned,

@@ -80,13 +80,20 @@ pub fn sync_directory(dir: &StatusDir) -> io::Result<()> {
     }
 }
 
+/// A temporary file for something of task `id`. It vanishes with the value unless it is given a name.
+///
+/// # Errors
+/// What the system says.
+pub fn temporary(dir: &StatusDir, id: &TaskId) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    let prefix = format!(".{id}.");
+    builder.prefix(&prefix).suffix(TEMPORARY).permissions(Permissions::from_mode(0o600));
+    builder.tempfile_in(dir.path())
+}
+
 /// The record in a temporary file, on disk. It vanishes with the value unless it is given its name.
 fn written(dir: &StatusDir, id: &TaskId, record: &Record) -> io::Result<NamedTempFile> {
-    let mut file = Builder::new()
-        .prefix(&format!(".{id}."))
-        .suffix(TEMPORARY)
-        .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(dir.path())?;
+    let mut file = temporary(dir, id)?;
     file.write_all(&record.to_bytes())?;
     file.as_file().sync_data()?;
     Ok(file)

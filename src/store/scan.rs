@@ -103,6 +103,8 @@ pub struct Contents {
     pub locks: Vec<TaskId>,
     /// The names of the temporary files.
     pub temporaries: Vec<String>,
+    /// Requests to end a task: their names and the task's id.
+    pub requests: Vec<(String, TaskId)>,
 }
 
 /// Lists everything of gco's in the directory.
@@ -116,6 +118,7 @@ pub fn everything(dir: &StatusDir) -> io::Result<Contents> {
         Some(Kind::Log(id)) => found.stray_logs.push(id),
         Some(Kind::Lock(id)) => found.locks.push(id),
         Some(Kind::Temporary) => found.temporaries.push(name.to_owned()),
+        Some(Kind::Request(id)) => found.requests.push((name.to_owned(), id)),
         None => {}
     })?;
     let recorded: HashSet<&TaskId> = found.records.iter().map(|listed| &listed.id).collect();
@@ -129,6 +132,7 @@ enum Kind {
     Record(TaskId),
     Log(TaskId),
     Lock(TaskId),
+    Request(TaskId),
     Temporary,
 }
 
@@ -143,6 +147,9 @@ fn kind(name: &str) -> Option<Kind> {
     };
     if let Some(stem) = hidden.strip_suffix(".lock") {
         return id(stem).map(Kind::Lock);
+    }
+    if let Some(stem) = hidden.strip_suffix(".cancel").or_else(|| hidden.strip_suffix(".cancelling")) {
+        return id(stem).map(Kind::Request);
     }
     let (stem, _random) = hidden.strip_suffix(TEMPORARY)?.rsplit_once('.')?;
     id(stem).map(|_| Kind::Temporary)
@@ -191,6 +198,8 @@ mod tests {
         assert_eq!(kind("a.b.log"), Some(Kind::Log(id("a.b")?)));
         assert_eq!(kind(".a.b.lock"), Some(Kind::Lock(id("a.b")?)));
         assert_eq!(kind(".a-1-2.Xy12.tmp"), Some(Kind::Temporary));
+        assert_eq!(kind(".a-1.cancel"), Some(Kind::Request(id("a-1")?)));
+        assert_eq!(kind(".a-1.cancelling"), Some(Kind::Request(id("a-1")?)));
         for other in [
             "", ".", "..", ".json", ".log", "x", "a.tmp", ".a.tmp", ".x.json", "_x.json", "a b.log",
             ".-x.lock",

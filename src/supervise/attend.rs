@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::control::{Phase, Request};
+use super::course::Cause;
+use super::hook::Running;
 use super::message::Report;
 use super::supervisor::Supervisor;
 use super::wait::SOON;
@@ -12,6 +14,9 @@ use crate::sys::fork::{Side, fork};
 use crate::sys::signals::send_to_group;
 use crate::sys::{process, time};
 use crate::task::outcome::{StartError, StartStep};
+
+/// How soon a process that was forked to become the command says who it is, at the latest.
+const FORKED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How soon to try again to fork a keeper.
 const KEEPER_RETRY: Duration = Duration::from_millis(200);
@@ -25,6 +30,19 @@ impl Supervisor {
         if self.keeper.as_ref().is_some_and(|keeper| keeper.watched().is_none()) {
             self.keeper_died();
         }
+        if control.is_attempt_underway() {
+            self.notice_command();
+        }
+        // One that was killed while it was stopped is stopped no more.
+        let stopped = control.stopped().filter(|_| control.exit().is_none());
+        self.note_stopped(stopped.is_some());
+        if stopped.is_some() != self.told_stopped {
+            self.tell_stopped(stopped);
+        }
+    }
+
+    fn notice_command(&mut self) {
+        let control = self.handover.control;
         if !self.told_started && (control.is_executing() || self.lost_starter()) {
             self.started();
         }
@@ -36,11 +54,6 @@ impl Supervisor {
         }
         if control.exit().is_some() && self.machine.awaits_end() {
             self.ended();
-        }
-        // One that was killed while it was stopped is stopped no more.
-        let stopped = control.stopped().filter(|_| control.exit().is_none());
-        if stopped.is_some() != self.told_stopped {
-            self.tell_stopped(stopped);
         }
     }
 
@@ -79,6 +92,9 @@ impl Supervisor {
         control.set_executing();
         self.handover.command_has_started();
         self.machine.started(Instant::now());
+        self.note_start();
+        // Told to end before it began.
+        self.go_on_ending();
         if self.handover.detach {
             self.write_record_now();
             self.tell(&Report::Started);
@@ -114,7 +130,7 @@ impl Supervisor {
     pub(super) fn pass_on(&mut self, signal: i32) {
         let control = self.handover.control;
         let Some(pid) = control.command().filter(|_| self.told_started) else {
-            self.pending.push(signal);
+            self.pass_on_to_nobody(signal);
             return;
         };
         if control.exit().is_some() {
@@ -134,6 +150,26 @@ impl Supervisor {
             }
         }
         send_to_group(pid, signal);
+    }
+
+    /// There is no command. If one is about to start it gets the signal then; if it is not yet to, what asks for an end ends
+    /// the task, and what stops stops the front-end alone.
+    fn pass_on_to_nobody(&mut self, signal: i32) {
+        if !self.machine.is_resting() {
+            self.pending.push(signal);
+            return;
+        }
+        match signal {
+            libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT => {
+                self.make_end(Cause::Passed, signal, Duration::ZERO);
+            }
+            libc::SIGTSTP => {
+                if let Some(front) = &self.handover.front_process {
+                    front.send(libc::SIGSTOP);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Whether there is no keeper and one should be made now.
@@ -167,7 +203,8 @@ impl Supervisor {
     pub(super) fn reap_strangers(&self) {
         let keeper = self.keeper.as_ref().map_or(0, Relative::pid);
         let command = self.handover.control.command().unwrap_or(0);
-        child::reap_all_but(&[keeper, command]);
+        let hook = self.hook.as_ref().map_or(0, Running::pid);
+        child::reap_all_but(&[keeper, command, hook]);
     }
 
     pub(super) fn keeper_died(&mut self) {
@@ -182,7 +219,15 @@ impl Supervisor {
             self.machine.changed();
         }
         // If the command has been forked already it is about to say who it is. If not, the next keeper forks it.
-        while control.command().is_none() && control.start_error().is_none() && child::has_any() {
+        let begun = Instant::now();
+        let is_due = control.wanted_attempt() > 0 && control.parent() == keeper.pid();
+        while is_due
+            && control.command().is_none()
+            && control.start_error().is_none()
+            && child::has_any()
+            // What is left of an attempt before may be a child for long.
+            && begun.elapsed() < FORKED_WITHIN
+        {
             // Unless it was killed before it could.
             if let Some(ended) = child::any_ended()
                 && control.command() != Some(ended)

@@ -2,7 +2,8 @@
 //!
 //! Every fact that a successor needs and that changes while a task runs is a cell here, written in one
 //! store. A process killed between two stores leaves each cell as it was or as it is to be. What concerns the way of
-//! the bytes is in [`progress`](super::progress).
+//! the bytes is in [`progress`](super::progress), what concerns attempts, limits and being stopped in
+//! [`course`](super::course).
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,9 +67,34 @@ pub(super) enum Cell {
     Hidden,
     /// Per stream: 1 while what is shown of it comes from the log.
     Lagging = 36,
+    /// Which attempt is to be under way, 0 while the task waits for its turn.
+    Wanted = 38,
+    /// Which attempt the cells about the command are about.
+    Attempt,
+    /// The attempt after which there is a pause, and when that is over.
+    RestingAfter,
+    NextAttemptAt,
+    /// Why the command is made to end: 0, or a cause; with which signal; when what is left is killed; whether it was told.
+    StopCause,
+    StopSignal,
+    KillAt,
+    StopTold,
+    /// When the request was made that was taken up last.
+    RequestAt,
+    /// When the first attempt began: since 1970 in seconds, and since boot.
+    StartedAt,
+    StartedSinceBoot,
+    /// 1 once the command that is run at the end has been.
+    Hooked,
+    /// How many of the things that the task waits for are done.
+    TurnsDone,
+    /// Per line: 1 more than the ticket.
+    Tickets,
+    /// What the limits are measured by.
+    Clocks = 53,
 }
 
-const CELLS: usize = Cell::Lagging as usize + 2;
+const CELLS: usize = Cell::Clocks as usize + 7;
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +120,8 @@ pub enum Request {
     CloseShown(Stream),
     /// Let go of the way to the front-end.
     CloseFront,
+    /// Let go of what is only needed to start the command once more.
+    CloseStart,
 }
 
 impl Request {
@@ -103,6 +131,7 @@ impl Request {
             Request::CloseSource(stream) => 2 << stream.index(),
             Request::CloseShown(stream) => 8 << stream.index(),
             Request::CloseFront => 32,
+            Request::CloseStart => 64,
         }
     }
 }
@@ -261,6 +290,11 @@ impl Control {
         self.cell(Cell::Requests, 0).fetch_or(request.bit(), Ordering::AcqRel);
     }
 
+    /// Asks for it no more.
+    pub fn withdraw(&self, request: Request) {
+        self.cell(Cell::Requests, 0).fetch_and(!request.bit(), Ordering::AcqRel);
+    }
+
     /// Whether something is asked of the keeper.
     #[must_use]
     pub fn is_asked(&self, request: Request) -> bool {
@@ -313,7 +347,7 @@ fn low(word: u64) -> i32 {
     i32::try_from(word & 0x7fff_ffff).unwrap_or(0)
 }
 
-fn nanos(span: Duration) -> u64 {
+pub(super) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 

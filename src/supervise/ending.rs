@@ -12,12 +12,12 @@ use super::report::{Status, record};
 use super::supervisor::Supervisor;
 use crate::failure::io_words;
 use crate::store::lockfile::TaskLock;
-use crate::store::{prune, replace};
+use crate::store::{prune, replace, request};
 use crate::sys::child::Usage;
 use crate::sys::fork::exit_now;
 use crate::sys::time;
-use crate::task::outcome::{Asked, StartError, StartStep, signal_name};
-use crate::task::{Outcome, State, Stream};
+use crate::task::outcome::{Asked, EXIT_TIMED_OUT, StartError, StartStep, signal_name};
+use crate::task::{Exit, Outcome, State, Stream};
 
 /// What stands in the log before output that came after the end.
 const LEFT_BEHIND: &str = "the command has ended; what follows comes from processes it left behind";
@@ -29,6 +29,10 @@ impl Supervisor {
     /// What the record says now.
     fn status(&self, end: Option<(Outcome, Usage)>) -> Status {
         let control = self.handover.control;
+        // A task that waited for its turn began when its command did.
+        let waited = control.started().map(|(_, since_boot)| since_boot).filter(|_| self.handover.waited);
+        let began = waited.unwrap_or(self.handover.facts.made);
+        let underway = control.is_attempt_underway() || end.is_some();
         let ended = control.exit().filter(|_| end.is_some()).map(|(_, _, at)| at);
         let mut warnings = self.handover.warnings.clone();
         if let Some(why) = self.handover.journal.trouble() {
@@ -37,11 +41,15 @@ impl Supervisor {
         Status {
             command: control
                 .command()
-                .filter(|_| control.is_executing())
+                .filter(|_| underway && control.is_executing())
                 .map(|pid| (pid, control.command_start())),
             supervisor: self.me,
             now: time::now(),
-            elapsed: ended.unwrap_or_else(time::since_boot).saturating_sub(self.handover.facts.started),
+            elapsed: ended.unwrap_or_else(time::since_boot).saturating_sub(began),
+            queued: end.is_none() && control.wanted_attempt() == 0,
+            started_at: control.started().map(|(at, _)| at).filter(|_| self.handover.waited),
+            attempt: control.attempt().max(1),
+            request: self.request.clone(),
             bytes: Stream::BOTH.map(|stream| self.handover.spools[stream.index()].end()),
             log_bytes: self.handover.journal.size(),
             log_truncated: control.lost() > 0,
@@ -54,6 +62,8 @@ impl Supervisor {
     /// Has the record written, by the publisher.
     pub(super) fn write_record(&mut self) {
         self.check_files();
+        // Somebody may have asked who cannot reach this process.
+        self.take_up_request();
         if let Some(trouble) = self.publisher.as_ref().and_then(|publisher| publisher.take_trouble()) {
             self.handover.warn(trouble);
         }
@@ -70,6 +80,9 @@ impl Supervisor {
 
     /// Writes the record at once: for the front-end that is about to say that the task runs.
     pub(super) fn write_record_now(&mut self) {
+        if let Some(publisher) = &self.publisher {
+            publisher.finish();
+        }
         let record = record(&self.handover.facts, &self.status(None));
         if let Some(tracking) = &self.handover.tracking
             && let Err(error) = replace::replace(&tracking.dir, &self.handover.facts.id, &record)
@@ -116,6 +129,9 @@ impl Supervisor {
         if let Some(error) = control.start_error() {
             return Some(Outcome::not_started(error, self.why_not_started(error)));
         }
+        if let Some(why) = self.stopped() {
+            return Some(Outcome::stopped(control.exit().map(|(exit, ..)| exit), &why));
+        }
         let (exit, _, at) = control.exit()?;
         let asked =
             control.asked_to_end().map(|(signal, when)| Asked { signal, ago: at.saturating_sub(when) });
@@ -138,7 +154,7 @@ impl Supervisor {
 
     /// The command could not be started.
     pub(super) fn not_started(&mut self) {
-        self.handover.command_has_started();
+        self.start_no_more();
         for stream in Stream::BOTH {
             self.close_source(stream);
         }
@@ -147,7 +163,12 @@ impl Supervisor {
 
     /// The command has ended.
     pub(super) fn ended(&mut self) {
-        self.tell(&Report::Ending);
+        if self.will_try_again() {
+            // It goes on.
+        } else {
+            self.tell(&Report::Ending);
+            self.start_no_more();
+        }
         self.count_what_is_owed();
         self.machine.ended(Instant::now());
         for stream in Stream::BOTH {
@@ -160,6 +181,11 @@ impl Supervisor {
         for stream in Stream::BOTH {
             self.flush_part(stream);
         }
+        if self.will_try_again() {
+            self.rest();
+            return;
+        }
+        self.start_no_more();
         let Some(outcome) = self.outcome() else { return };
         if left_open {
             self.handover.warn("a process that the command left behind still holds its output open");
@@ -190,6 +216,7 @@ impl Supervisor {
         if let Some(tracking) = &self.handover.tracking {
             tracking.lock.let_waiting_go();
         }
+        self.begin_hook(&record);
         self.begin_rerun();
         self.note_ends();
     }
@@ -214,9 +241,15 @@ impl Supervisor {
         let not_started = not_started
             .map(|error| Report::NotStarted { code: error.exit_code(), why: self.why_not_started(error) });
         let report = not_started.or_else(|| {
-            let (exit, ..) = self.handover.control.exit()?;
-            let words = self.outcome().as_ref().and_then(words_for_end);
-            Some(Report::Ended { exit, words, trouble: self.final_trouble.take() })
+            let outcome = self.outcome()?;
+            let exit = match (self.handover.control.exit(), outcome.signal, outcome.exit_code) {
+                // As the record has it, where gco made it end.
+                (_, None, Some(code)) => Exit::Code(code),
+                (_, Some(_), Some(EXIT_TIMED_OUT)) => Exit::Code(EXIT_TIMED_OUT),
+                (_, Some(signal), _) => Exit::Signal(signal),
+                (exit, None, None) => exit.map(|(exit, ..)| exit)?,
+            };
+            Some(Report::Ended { exit, words: words_for_end(&outcome), trouble: self.final_trouble.take() })
         });
         if let Some(report) = report {
             self.tell(&report);
@@ -229,6 +262,7 @@ impl Supervisor {
         if let Some(tracking) = self.handover.tracking.take() {
             let id = self.handover.facts.id.clone();
             self.retire = Some(tracking.dir.clone());
+            request::clear(&tracking.dir, &id);
             tracking.lock.remove(&tracking.dir, &id);
         }
     }
@@ -253,6 +287,18 @@ impl Supervisor {
 
 /// How an end that is not a success is told to the person at the terminal.
 fn words_for_end(outcome: &Outcome) -> Option<String> {
+    if let (State::Cancelled | State::Failed, Some(error)) = (outcome.state, &outcome.error)
+        && !error.starts_with("exit_code=")
+        && !error.starts_with("killed by ")
+    {
+        // What it says is more than how it ended.
+        return Some(match outcome.state {
+            State::Cancelled => {
+                format!("was cancelled: {error}").replace("cancelled: cancelled by", "cancelled by")
+            }
+            _ => format!("failed: {error}"),
+        });
+    }
     let how = match (outcome.signal, outcome.exit_code) {
         (Some(signal), _) => format!("killed by {}", signal_name(signal)),
         (None, Some(code)) => format!("exit code {code}"),

@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use super::handover::release;
 use super::message::{Heard, Order, Report};
 use super::supervisor;
-use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
+use crate::failure::{EXIT_GCO_FAILED, EXIT_STILL_RUNNING, Failure, io_words};
 use crate::sys::descriptors::{Kind, close_foreign, kind, message_pair, standard};
 use crate::sys::fork::{Side, fork};
 use crate::sys::signals::{Queue, default_sigchld, die_of};
@@ -173,6 +173,7 @@ impl FrontEnd {
             }
             Report::Closed(_) => {}
             Report::Ending => self.let_go_of_stderr_at = None,
+            Report::Left => return Ok(Some(self.leave())),
             Report::ReaderGone(stream) => {
                 if self.had_terminal && !has_controlling_terminal() {
                     return Ok(Some(End::Signal(libc::SIGHUP)));
@@ -210,6 +211,15 @@ impl FrontEnd {
         }
         say(&format!("gco: {trouble}; the command runs without a record"));
         Ok(())
+    }
+
+    /// The task has taken longer than this front-end was to stay.
+    fn leave(&self) -> End {
+        let id = self.id.as_deref().unwrap_or_default();
+        say(&format!(
+            "gco: task {id} goes on in the background\nhint: 'gco tasks wait {id}' waits for its end"
+        ));
+        End::Exit(i32::from(EXIT_STILL_RUNNING))
     }
 
     /// The task runs and this front-end leaves it.

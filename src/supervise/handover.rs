@@ -5,9 +5,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use super::control::Control;
+use super::hook::Hook;
 use super::journal::Journal;
+use super::limits::Limits;
 use super::report::Facts;
 use super::spool::Spool;
 use crate::store::StatusDir;
@@ -18,7 +21,7 @@ use crate::sys::spawn::{Program, Stdio};
 use crate::sys::start::Inherited;
 use crate::task::Stream;
 use crate::task::outcome::StartError;
-use crate::task::spec::Echo;
+use crate::task::spec::{Echo, Retry};
 
 /// What one task's processes have in common.
 #[derive(Debug)]
@@ -57,6 +60,16 @@ pub struct Handover {
     pub detach: bool,
     /// How many finished tasks are kept.
     pub retention: usize,
+    /// How long the command may take and be silent, and how long the front-end stays.
+    pub limits: Limits,
+    /// How long a command that takes too long is given to end.
+    pub grace: Duration,
+    /// How often the command is tried.
+    pub retry: Retry,
+    /// What is run once the task is over.
+    pub hook: Option<Hook>,
+    /// The task had to wait for its turn.
+    pub waited: bool,
 }
 
 /// The files of a tracked task.
@@ -106,9 +119,16 @@ impl Handover {
         }
     }
 
+    /// The command has been started, or could not be. If it is not to be once more, lets go of what that takes.
+    pub fn command_has_started(&mut self) {
+        if self.control.attempt() >= self.retry.attempts {
+            self.close_start();
+        }
+    }
+
     /// Lets go of what only starting the command needed: its ends of the streams, its standard input, and what else
     /// gco's caller had open. From then on the command alone decides how long those stay open.
-    pub fn command_has_started(&mut self) {
+    pub fn close_start(&mut self) {
         let Some(start) = self.start.take() else { return };
         for &fd in start.inherited.extra() {
             close_foreign(fd);

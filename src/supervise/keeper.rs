@@ -48,6 +48,7 @@ pub fn live(mut handover: Handover, supervisor: i32, take_over: TakeOver) -> ! {
         handover.to_keeper.silence();
         serve(&mut handover);
         watch(&mut handover);
+        start_command(&mut handover);
         if guarded.process.is_gone() {
             child::reap(guarded.process.pid());
             if handover.control.phase() == Phase::Over {
@@ -69,10 +70,19 @@ pub fn live(mut handover: Handover, supervisor: i32, take_over: TakeOver) -> ! {
     }
 }
 
-/// Starts the command, unless a predecessor did.
+/// Starts the command if it is its turn, unless a predecessor did.
 fn start_command(handover: &mut Handover) {
     let control = handover.control;
-    if control.command().is_none()
+    if control.is_attempt_coming() {
+        if let Some(pid) = control.command() {
+            // Of the attempt before, whose end is known.
+            child::reap(pid);
+        }
+        handover.command = None;
+        control.begin_attempt(control.wanted_attempt());
+    }
+    if control.attempt() > 0
+        && control.command().is_none()
         && control.start_error().is_none()
         && let Some(start) = &handover.start
     {
@@ -90,7 +100,11 @@ fn start_command(handover: &mut Handover) {
         }
         handover.to_supervisor.ring();
     }
-    handover.command_has_started();
+    if control.start_error().is_some() {
+        handover.close_start();
+    } else if control.command().is_some() {
+        handover.command_has_started();
+    }
 }
 
 /// The supervisor that is guarded.
@@ -139,6 +153,9 @@ fn serve(handover: &mut Handover) {
         if handover.control.is_asked(Request::CloseShown(stream)) {
             handover.close_place(stream);
         }
+    }
+    if handover.control.is_asked(Request::CloseStart) {
+        handover.close_start();
     }
     if handover.control.is_asked(Request::CloseFront) {
         handover.front = None;

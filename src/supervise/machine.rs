@@ -44,6 +44,8 @@ pub enum Action {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// It waits for its turn, or between two attempts.
+    Waiting,
     /// Not started yet.
     Starting,
     /// The command runs.
@@ -75,6 +77,8 @@ pub struct Machine {
     record_written: Instant,
     files_checked: Instant,
     keeps_record: bool,
+    /// The command is being made to end: that counts once nothing is left of its processes.
+    minds_tree: bool,
 }
 
 impl Machine {
@@ -89,12 +93,34 @@ impl Machine {
             record_written: now,
             files_checked: now,
             keeps_record,
+            minds_tree: false,
         }
+    }
+
+    /// There is no command for now: its turn has not come, or an attempt is over and the next has not begun.
+    pub fn rests(&mut self) {
+        self.phase = Phase::Waiting;
+    }
+
+    /// The command is about to start.
+    pub fn starts(&mut self) {
+        self.phase = Phase::Starting;
+    }
+
+    /// Whether there is no command for now.
+    #[must_use]
+    pub fn is_resting(&self) -> bool {
+        self.phase == Phase::Waiting
+    }
+
+    /// The command is being made to end, so its end waits for all of its processes; or nothing is left of them.
+    pub fn mind_tree(&mut self, minds: bool) {
+        self.minds_tree = minds;
     }
 
     /// The command runs.
     pub fn started(&mut self, now: Instant) {
-        if self.phase == Phase::Starting {
+        if matches!(self.phase, Phase::Starting | Phase::Waiting) {
             self.phase = Phase::Running;
             self.record_due = Some(now + RECORD_START);
         }
@@ -155,7 +181,7 @@ impl Machine {
     /// Whether the command's end is still to come.
     #[must_use]
     pub fn awaits_end(&self) -> bool {
-        matches!(self.phase, Phase::Starting | Phase::Running)
+        matches!(self.phase, Phase::Waiting | Phase::Starting | Phase::Running)
     }
 
     /// Whether the command has ended and the end is not on disk yet.
@@ -214,7 +240,7 @@ impl Machine {
     /// When the command's output counts as complete; `None` while the pipe still owes some.
     fn drained(&self) -> Option<Instant> {
         let Phase::Draining(ended) = self.phase else { return None };
-        if self.flows.iter().any(|flow| flow.owes) {
+        if self.minds_tree || self.flows.iter().any(|flow| flow.owes) {
             return None;
         }
         let idle = self.flows.iter().filter(|flow| flow.open).map(|flow| flow.last_bytes.max(ended)).max();
@@ -222,7 +248,7 @@ impl Machine {
     }
 
     fn record_wanted(&self) -> Option<Instant> {
-        let underway = matches!(self.phase, Phase::Running | Phase::Draining(_));
+        let underway = matches!(self.phase, Phase::Waiting | Phase::Running | Phase::Draining(_));
         if !underway || !self.keeps_record {
             return None;
         }
@@ -231,7 +257,8 @@ impl Machine {
     }
 
     fn files_due(&self) -> Option<Instant> {
-        (self.phase == Phase::Running && self.keeps_record).then(|| self.files_checked + FILES_CHECK)
+        let underway = matches!(self.phase, Phase::Waiting | Phase::Running);
+        (underway && self.keeps_record).then(|| self.files_checked + FILES_CHECK)
     }
 }
 
@@ -339,6 +366,15 @@ mod tests {
             assert_eq!(machine.due(t + 50 * n * MS).filter(|a| *a != Action::WriteRecord), None);
         }
         assert_eq!(machine.due(t + 2000 * MS), Some(Action::Finish { left_open: true }));
+        // One that is made to end: once nothing is left of it.
+        let mut machine = running(t);
+        let t = t + 20 * MS;
+        both(&mut machine);
+        machine.mind_tree(true);
+        machine.ended(t);
+        assert_eq!(machine.due(t + 400 * MS), None);
+        machine.mind_tree(false);
+        assert_eq!(machine.due(t + 400 * MS), Some(Action::Finish { left_open: false }));
         // What the command wrote before its end is waited for, however long.
         let mut machine = running(t);
         let t = t + 20 * MS;

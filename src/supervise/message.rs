@@ -38,6 +38,8 @@ pub enum Report {
     Ending,
     /// The reader of this stream has closed it. If all is well with the terminal, the command is to be told.
     ReaderGone(Stream),
+    /// The time that the front-end was to stay is over; nothing is shown any more.
+    Left,
     /// The task is over and all its output has been shown.
     Ended {
         /// How the command ended.
@@ -82,6 +84,7 @@ impl Report {
             Report::NotStarted { code, why } => json!(["not started", code, short(why)]),
             Report::Closed(stream) => json!(["closed", stream.index()]),
             Report::Ending => json!(["ending"]),
+            Report::Left => json!(["left"]),
             Report::ReaderGone(stream) => json!(["reader gone", stream.index()]),
             Report::Ended { exit, words, trouble } => {
                 let (kind, number) = match exit {
@@ -107,6 +110,7 @@ impl Report {
                 "not started" => Report::NotStarted { code: number(1)?, why: text(2)? },
                 "closed" => Report::Closed(stream_at(number(1)?)?),
                 "ending" => Report::Ending,
+                "left" => Report::Left,
                 "reader gone" => Report::ReaderGone(stream_at(number(1)?)?),
                 "ended" => {
                     let exit = match packet.get(1)?.as_str()? {
@@ -217,6 +221,7 @@ mod tests {
             Report::Started,
             Report::NotStarted { code: 127, why: "not found".to_owned() },
             Report::Ending,
+            Report::Left,
             Report::Closed(Stream::Stderr),
             Report::ReaderGone(Stream::Stdout),
             Report::Ended { exit: Exit::Signal(9), words: Some("x".to_owned()), trouble: None },

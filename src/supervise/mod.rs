@@ -15,14 +15,18 @@
 //! The command is in a process group of its own, in the session of supervisor and keeper: so its group is not
 //! an orphaned one (whose stop signals the kernel ignores), neither while both live nor when one of them dies.
 
+mod attempts;
 mod attend;
 pub mod control;
+pub mod course;
 pub mod echo;
 mod ending;
 pub mod front_end;
 pub mod handover;
+pub mod hook;
 pub mod journal;
 pub mod keeper;
+pub mod limits;
 pub mod machine;
 pub mod message;
 pub mod progress;
@@ -32,6 +36,7 @@ pub mod report;
 pub mod rerun;
 pub mod setup;
 pub mod spool;
+mod stopping;
 pub mod supervisor;
 mod wait;
 pub mod witness;

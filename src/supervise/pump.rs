@@ -50,6 +50,7 @@ impl Supervisor {
         match taken {
             Ok(Taken::Bytes(bytes)) => {
                 self.store(stream, now);
+                self.heard();
                 if self.handover.spools[n].end() >= self.owed_until[n] {
                     self.machine.owes(stream, false);
                 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::store::liveness::PID_NAMESPACE;
+use crate::store::request::Request;
 use crate::sys::child::Usage;
 use crate::task::outcome::{Outcome, signal_name};
 use crate::task::record::{SCHEMA, field};
@@ -32,12 +33,14 @@ pub struct Facts {
     pub labels: Vec<(String, String)>,
     /// How many units of work there are.
     pub total: Option<u64>,
+    /// How often the command is tried at most.
+    pub attempts: u64,
     /// The path of its log.
     pub log_path: String,
-    /// When it started, in seconds since 1970.
-    pub started_at: i64,
-    /// When it started, since boot.
-    pub started: Duration,
+    /// When the task was made, in seconds since 1970.
+    pub made_at: i64,
+    /// When it was made, since boot.
+    pub made: Duration,
 }
 
 /// What does.
@@ -47,6 +50,14 @@ pub struct Status {
     pub command: Option<(i32, Option<u64>)>,
     /// The supervisor's pid and start time.
     pub supervisor: (i32, Option<u64>),
+    /// It waits for its turn.
+    pub queued: bool,
+    /// When the command was started first, in seconds since 1970, if it had to wait for its turn.
+    pub started_at: Option<i64>,
+    /// Which attempt this is.
+    pub attempt: u64,
+    /// Who asked for its end: a user, a process, a machine, a signal.
+    pub request: Option<Request>,
     /// Now, in seconds since 1970.
     pub now: i64,
     /// How long it has been running.
@@ -84,7 +95,17 @@ pub fn record(facts: &Facts, status: &Status) -> Record {
     record.set(field::LABELS, labels);
     record.set(field::SCHEMA, SCHEMA);
     record.set(field::LOG_PATH, facts.log_path.as_str());
-    record.set_time(field::STARTED_AT, facts.started_at);
+    record.set_time(field::STARTED_AT, status.started_at.unwrap_or(facts.made_at));
+    if status.queued || status.started_at.is_some() {
+        record.set_time(field::QUEUED_AT, facts.made_at);
+    }
+    if facts.attempts > 1 {
+        record.set(field::ATTEMPT, status.attempt);
+        record.set(field::ATTEMPTS, facts.attempts);
+    }
+    if let Some(request) = &status.request {
+        record.set(field::CANCELLED_BY, request.to_record());
+    }
     record.set_time(field::UPDATED_AT, status.now);
     record.set(field::ELAPSED_SECONDS, status.elapsed.as_secs());
     record.set(field::STACKS_COMPLETED, 0);
@@ -111,7 +132,10 @@ pub fn record(facts: &Facts, status: &Status) -> Record {
     record.set(field::LOG_TRUNCATED, status.log_truncated);
     record.set(field::WARNINGS, status.warnings.clone());
     match &status.end {
-        None => record.set(field::STATE, State::Running.as_str()),
+        None => {
+            let state = if status.queued { State::Queued } else { State::Running };
+            record.set(field::STATE, state.as_str());
+        }
         Some((outcome, usage)) => set_end(&mut record, status, outcome, *usage),
     }
     record

@@ -7,7 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::control::{Control, Phase};
 use super::handover::{Handover, Start, Tracking};
+use super::hook::Hook;
 use super::journal::Journal;
+use super::limits::{Clocks, Limits};
 use super::report::{Facts, Status, record};
 use super::spool::Spool;
 use crate::failure::io_words;
@@ -64,6 +66,7 @@ pub fn set_up(
     }
     let unnamed = if spec.echo == Echo::OnFailure { Some(Journal::unnamed(control)?) } else { None };
     let stdin_closed = inherited.was_closed(0) && !spec.detach;
+    let hook = spec.on_finish.as_ref().map(|command| Hook::new(command, spec, &inherited));
     let mut start = Start { program: program(spec, None)?, stdin_closed, inherited, ends };
     let mut facts = facts(spec);
     let mut warnings = Vec::new();
@@ -90,6 +93,7 @@ pub fn set_up(
         // What is to be shown in the end must be kept until then, in a file without a name.
         None => unnamed.unwrap_or_else(|| Journal::absent(control)),
     };
+    let is_tracked = tracking.is_some();
     let handover = Handover {
         control,
         to_supervisor: bells.0,
@@ -108,7 +112,19 @@ pub fn set_up(
         echo: spec.echo,
         detach: spec.detach,
         retention: spec.retention,
+        limits: Limits {
+            timeout: spec.timeout,
+            stall: spec.stall_timeout,
+            // A task that nobody could find again is not left.
+            leave: spec.background_after.filter(|_| is_tracked),
+        },
+        grace: spec.grace,
+        retry: spec.retry,
+        hook,
+        waited: false,
     };
+    control.set_clocks(&Clocks { began: time::awake(), ..Clocks::default() });
+    control.want_attempt(1);
     Ok((handover, claimed))
 }
 
@@ -154,8 +170,9 @@ fn facts(spec: &Spec) -> Facts {
         labels: spec.labels.clone(),
         total: spec.total,
         log_path: String::new(),
-        started_at: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
-        started: time::since_boot(),
+        attempts: spec.retry.attempts,
+        made_at: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+        made: time::since_boot(),
     }
 }
 
@@ -179,7 +196,7 @@ fn claim(facts: &mut Facts) -> Result<Tracking, String> {
         };
         facts.log_path = dir.log(&id).to_string_lossy().into_owned();
         facts.id = id.clone();
-        let status = Status { supervisor, now: facts.started_at, ..Status::default() };
+        let status = Status { supervisor, now: facts.made_at, attempt: 1, ..Status::default() };
         match replace::claim(&dir, &id, &record(facts, &status)) {
             Ok(true) => return Ok(Tracking { dir, lock }),
             Ok(false) => lock.remove(&dir, &id),

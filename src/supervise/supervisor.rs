@@ -7,14 +7,18 @@ use std::time::Instant;
 use super::control::{Phase, Request};
 use super::echo::Echo;
 use super::handover::{Handover, release};
+use super::hook::Running;
+use super::limits::Clocks;
 use super::machine::{Action, Machine};
 use super::message::{Heard, Order, Report};
 use super::publisher::Publisher;
 use super::pump::Pace;
 use super::rerun::Rerun;
+use super::stopping::Going;
 use super::{keeper, setup};
 use crate::failure::io_words;
 use crate::store::StatusDir;
+use crate::store::request::{self, Request as Wish};
 use crate::sys::child::{PidFd, Relative};
 use crate::sys::descriptors::{private_copy, standard};
 use crate::sys::fork::{Side, adopt_orphans, exit_now, own_group, own_session, set_name};
@@ -22,6 +26,9 @@ use crate::sys::process;
 use crate::sys::signals::{Queue, block_all};
 use crate::sys::start::Inherited;
 use crate::task::{Spec, Stream};
+
+/// The signal that has a supervisor look for what is asked of it.
+pub const LOOK: i32 = libc::SIGUSR1;
 
 /// The exit code of a supervisor that could not begin.
 const COULD_NOT_BEGIN: i32 = 125;
@@ -63,6 +70,16 @@ pub struct Supervisor {
     pub(super) ends_at: [u64; 2],
     /// How each stream's bytes come, for gathering.
     pub(super) pace: [Pace; 2],
+    /// What the limits are measured by.
+    pub(super) clocks: Clocks,
+    /// Who asked for the task's end, and how.
+    pub(super) request: Option<Wish>,
+    /// What is left of a command that is made to end.
+    pub(super) going: Going,
+    /// What is run at the end, while it runs.
+    pub(super) hook: Option<Running>,
+    /// Why the command is not started at all.
+    pub(super) not_wanted: Option<String>,
 }
 
 /// The life of a task's first supervisor, in a newly forked process. `announce` is shown before the command starts.
@@ -170,13 +187,18 @@ impl Supervisor {
             keeper: None,
             keeper_due: None,
             // Without it the supervisor only hears of the command by other ways.
-            signals: Queue::new([libc::SIGTERM, libc::SIGINT, libc::SIGCHLD]).ok(),
+            signals: Queue::new([libc::SIGTERM, libc::SIGINT, libc::SIGCHLD, LOOK]).ok(),
             pending: Vec::new(),
             told_stopped: false,
             has_asked: false,
             told_started: false,
             look_again: false,
             pace: [Pace::default(); 2],
+            clocks: control.clocks(),
+            request: None,
+            going: Going::default(),
+            hook: None,
+            not_wanted: None,
             handover,
         };
         for stream in Stream::BOTH {
@@ -203,6 +225,9 @@ impl Supervisor {
                 keeper::live(self.into_handover(), supervisor, take_over);
             }
             self.notice();
+            self.mind_limits();
+            self.mind_attempts();
+            self.mind_the_tree();
             let now = Instant::now();
             while let Some(action) = self.machine.due(now) {
                 match action {
@@ -212,7 +237,7 @@ impl Supervisor {
                     Action::Finish { left_open } => self.finish(left_open),
                 }
             }
-            if self.show_the_rest() {
+            if self.show_the_rest() && self.is_hook_over() {
                 self.tell_end();
                 if !Stream::BOTH.into_iter().any(|stream| self.machine.is_open(stream)) {
                     self.leave();
@@ -234,6 +259,9 @@ impl Supervisor {
     /// Takes up what a predecessor left.
     fn resume(&mut self) {
         let control = self.handover.control;
+        if let Some(tracking) = &self.handover.tracking {
+            self.request = request::taken_up(&tracking.dir, &self.handover.facts.id);
+        }
         // While it is under way the start is told again: a detached front-end may still be waiting for it.
         if control.phase() >= Phase::Final {
             self.told_started = control.is_executing();
@@ -244,6 +272,13 @@ impl Supervisor {
                 self.begin_rerun();
             }
             self.note_ends();
+        }
+        if control.phase() == Phase::Underway {
+            if control.next_attempt_at().is_some() {
+                self.go_to_rest();
+            }
+            self.go_on_ending();
+            self.take_up_request();
         }
         self.told_stopped = control.stopped().is_some();
         if !self.told_stopped {

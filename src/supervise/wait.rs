@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::supervisor::Supervisor;
+use super::hook::Running;
+use super::supervisor::{LOOK, Supervisor};
 use crate::sys::child::Relative;
 use crate::sys::signals::Queue;
 use crate::sys::time::poll_timeout;
@@ -48,7 +49,9 @@ impl Supervisor {
         let blind = self.keeper.as_ref().is_some_and(|keeper| keeper.watched().is_none());
         let asking = blind.then(|| Instant::now() + ASK_AGAIN);
         let soon = soon.into_iter().chain(asking).chain(self.keeper_due.filter(|_| self.keeper.is_none()));
-        poll_timeout(self.machine.deadline().into_iter().chain(soon).min())
+        let course = [self.limit_due(), self.attempt_due(), self.going.deadline()].into_iter().flatten();
+        let hook = self.hook.as_ref().map(Running::deadline);
+        poll_timeout(self.machine.deadline().into_iter().chain(soon).chain(course).chain(hook).min())
     }
 
     fn watched<'a>(&'a self, fds: &mut Vec<PollFd<'a>>, ready: &mut Vec<(Watched, PollFlags)>) {
@@ -63,6 +66,9 @@ impl Supervisor {
         }
         if let Some(process) = self.keeper.as_ref().and_then(Relative::watched) {
             watch(process, read, Watched::Keeper);
+        }
+        if let Some(process) = self.hook.as_ref().and_then(Running::watched) {
+            watch(process, read, Watched::Bell);
         }
         if let Some(front) = &self.handover.front {
             watch(front.as_fd(), read, Watched::Front);
@@ -94,8 +100,10 @@ impl Supervisor {
             Watched::Bell => {}
             Watched::Signals => {
                 while let Some(arrived) = self.signals.as_ref().and_then(Queue::next) {
-                    if arrived.signal != libc::SIGCHLD {
-                        self.pass_on(arrived.signal);
+                    match arrived.signal {
+                        libc::SIGCHLD => {}
+                        LOOK => self.take_up_request(),
+                        signal => self.pass_on(signal),
                     }
                 }
                 self.reap_strangers();

@@ -70,6 +70,19 @@ impl PidFd {
         }
     }
 
+    /// Sends the process signal `number`, as `kill` does.
+    ///
+    /// # Errors
+    /// `ESRCH` if it is gone, `EPERM` if it is somebody else's.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        let nothing = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: without a siginfo the kernel makes its own, as for `kill`.
+        let sent =
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.fd.as_raw_fd(), number, nothing, 0) };
+        Errno::result(sent)?;
+        Ok(())
+    }
+
     /// Whether the process is stopped, as far as `/proc` can tell.
     #[must_use]
     pub fn is_stopped(&self) -> bool {

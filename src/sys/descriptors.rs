@@ -1,12 +1,13 @@
 //! File descriptors: pipes, `/dev/null`, private copies, and letting go of the caller's.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
@@ -180,6 +181,17 @@ fn is_terminal_master(fd: BorrowedFd<'_>) -> bool {
 pub fn may_wait(fd: BorrowedFd<'_>) -> bool {
     let flags = fcntl(fd, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
     !flags.is_ok_and(|flags| flags.contains(OFlag::O_NONBLOCK))
+}
+
+/// A file in memory that holds `bytes`, close-on-exec, to be read from its begin.
+///
+/// # Errors
+/// Out of descriptors or memory; `ulimit -f` counts such files too.
+pub fn in_memory(bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create("gco", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// How many bytes are in `pipe`, waiting to be read.

@@ -7,9 +7,17 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
+use super::child::PidFd;
+
 /// A process as `/proc/PID/stat` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
+    /// Its parent.
+    pub parent: i32,
+    /// Its process group.
+    pub group: i32,
+    /// Its session.
+    pub session: i32,
     /// When it started, in clock ticks since boot: field 22. Together with the boot id it tells one
     /// process from a later one with the same pid.
     pub start: u64,
@@ -38,9 +46,27 @@ fn parse_stat(stat: &[u8]) -> Option<Seen> {
     let rest = std::str::from_utf8(stat.get(after_name..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
-    // The state is field 3, so field 22 is the 18th after it.
-    let start = fields.nth(18)?.parse().ok()?;
-    Some(Seen { start, zombie: matches!(state, "Z" | "X" | "x"), stopped: state == "T" })
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    // The session is field 6, so field 22 is the 16th after it.
+    let start = fields.nth(15)?.parse().ok()?;
+    let zombie = matches!(state, "Z" | "X" | "x");
+    Some(Seen { parent, group, session, start, zombie, stopped: state == "T" })
+}
+
+/// Sends signal `number` to the process that has `pid` and started at `start`, and to no other.
+///
+/// # Errors
+/// `ESRCH` if it is gone, `EPERM` if it is somebody else's.
+pub fn signal(pid: i32, start: u64, number: i32) -> io::Result<()> {
+    let process = PidFd::open(pid)?;
+    // The handle first: what is seen after it under this number, and is the same that was seen before it, is what the handle
+    // is on.
+    if look(pid).is_none_or(|seen| seen.start != start) {
+        return Err(Errno::ESRCH.into());
+    }
+    process.signal(number)
 }
 
 /// Whether there is a process `pid`, as `kill(pid, 0)` tells it: also one of somebody else.
@@ -92,7 +118,8 @@ mod tests {
     #[test]
     fn a_hostile_name_does_not_mislead() {
         let stat = b"7 (a) Z 1 (b) 2) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0";
-        assert_eq!(parse_stat(stat), Some(Seen { start: 4711, zombie: false, stopped: false }));
+        let seen = Seen { parent: 1, group: 7, session: 7, start: 4711, zombie: false, stopped: false };
+        assert_eq!(parse_stat(stat), Some(seen));
         assert_eq!(parse_stat(b"7 (x"), None);
         assert_eq!(parse_stat(b""), None);
     }

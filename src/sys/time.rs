@@ -13,6 +13,21 @@ pub fn since_boot() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
 }
 
+/// Time on a clock that stands still while the machine is suspended, means the same in every process of this boot and is
+/// never set.
+#[must_use]
+pub fn awake() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
+}
+
+/// The [`Instant`] at which [`awake`] will be `at`; now if that has passed.
+#[must_use]
+pub fn instant_at(at: Duration) -> Instant {
+    let now = Instant::now();
+    // A span of years is not to be waited for in one go anyway.
+    now.checked_add(at.saturating_sub(awake())).unwrap_or(now + Duration::from_secs(86_400))
+}
+
 /// Time since 1970, as the wall clock has it.
 #[must_use]
 pub fn since_epoch() -> Duration {

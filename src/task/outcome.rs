@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::State;
+use super::{State, span};
 
 /// How a process ended, as `wait` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,46 @@ pub struct Asked {
     pub ago: Duration,
 }
 
+/// Why gco itself made the command end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was cancelled.
+    Cancelled {
+        /// The signal that told it to end.
+        signal: i32,
+        /// By whom, in words; none if nobody said.
+        by: Option<String>,
+    },
+    /// It took longer than this.
+    TimedOut(Duration),
+    /// It said nothing for this long.
+    Silent(Duration),
+    /// It was not started at all, for this reason.
+    NotWanted(String),
+}
+
+impl Stopped {
+    /// What was done and why, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Stopped::Cancelled { signal, by } => {
+                let from = by.as_deref().map(|by| format!(" from {by}")).unwrap_or_default();
+                format!("cancelled by {}{from}", signal_name(*signal))
+            }
+            Stopped::TimedOut(after) => format!("timed out after {}", span::exact(*after)),
+            Stopped::Silent(after) => format!("no output for {}", span::exact(*after)),
+            Stopped::NotWanted(why) => format!("not started: {why}"),
+        }
+    }
+}
+
+/// The exit code of a task that took too long, as that of `timeout`.
+pub const EXIT_TIMED_OUT: i32 = 124;
+
+/// The exit code of a task whose command was not started because it was not wanted any more.
+pub const EXIT_NOT_WANTED: i32 = 125;
+
 /// For how long after a passed-on signal a failing end is taken for the answer to it. A shell or an
 /// interpreter that lives on after Ctrl-C and fails an hour later has failed; one that cleans up and
 /// then exits with 1 was cancelled.
@@ -110,15 +150,28 @@ impl Outcome {
         if let (State::Cancelled, Some(asked), Some(text)) = (state, asked, error.as_mut()) {
             *text = format!("{text} after {} was passed on", signal_name(asked.signal));
         }
-        Outcome {
-            state,
-            exit_code: exit.code(),
-            signal: match exit {
-                Exit::Signal(signal) => Some(signal),
-                _ => None,
-            },
-            error,
+        Outcome { state, exit_code: exit.code(), signal: signal_of(exit), error }
+    }
+
+    /// What `exit` makes of a task that gco itself made end; without one its command did not run at that time.
+    #[must_use]
+    pub fn stopped(exit: Option<Exit>, why: &Stopped) -> Outcome {
+        let (state, told, code) = match why {
+            Stopped::Cancelled { signal, .. } => (State::Cancelled, Some(*signal), None),
+            Stopped::TimedOut(_) | Stopped::Silent(_) => (State::Failed, None, Some(EXIT_TIMED_OUT)),
+            Stopped::NotWanted(_) => (State::Cancelled, None, Some(EXIT_NOT_WANTED)),
+        };
+        // One that was told before it began counts as if it had been told later.
+        let exit = exit.or(told.map(Exit::Signal)).unwrap_or(Exit::Unknown);
+        let mut error = why.words();
+        match exit {
+            Exit::Signal(signal) if told.is_some_and(|told| told != signal) => {
+                error.push_str(&format!(", killed by {}", signal_name(signal)));
+            }
+            Exit::Code(code) if told.is_some() && code != 0 => error.push_str(&format!(", exit_code={code}")),
+            _ => {}
         }
+        Outcome { state, exit_code: code.or(exit.code()), signal: signal_of(exit), error: Some(error) }
     }
 
     /// The end of a task whose command could not start; `why` is for the reader of the record.
@@ -126,6 +179,24 @@ impl Outcome {
     pub fn not_started(error: StartError, why: String) -> Outcome {
         Outcome { state: State::Failed, exit_code: Some(error.exit_code()), signal: None, error: Some(why) }
     }
+}
+
+fn signal_of(exit: Exit) -> Option<i32> {
+    match exit {
+        Exit::Signal(signal) => Some(signal),
+        Exit::Code(_) | Exit::Unknown => None,
+    }
+}
+
+/// The number of the signal called `name`: `TERM`, `SIGTERM`, `term`, `15`, `RTMIN+3`.
+#[must_use]
+pub fn signal_number(name: &str) -> Option<i32> {
+    if name.bytes().all(|b| b.is_ascii_digit()) {
+        return name.parse().ok().filter(|number| (1..=64).contains(number));
+    }
+    let name = name.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    (1..=64).find(|&number| signal_name(number).strip_prefix("SIG") == Some(name))
 }
 
 /// The name of signal `number`: `SIGKILL`, `SIGRTMIN+3`, or `signal 99` where there is none.
@@ -189,6 +260,40 @@ mod tests {
         assert_eq!(state(Exit::Code(130), asked(libc::SIGINT, 900)), State::Cancelled);
         assert_eq!(state(Exit::Code(1), asked(libc::SIGINT, 1)), State::Cancelled);
         assert_eq!(state(Exit::Code(1), asked(libc::SIGINT, 3600)), State::Failed);
+    }
+
+    #[test]
+    fn an_end_that_gco_brought_about_says_so() {
+        let by = Some("ada (pid 7)".to_owned());
+        let cancelled = Stopped::Cancelled { signal: libc::SIGTERM, by };
+        let seen = |exit, why: &Stopped| {
+            let outcome = Outcome::stopped(exit, why);
+            (outcome.state, outcome.exit_code, outcome.error.unwrap_or_default())
+        };
+        let words = "cancelled by SIGTERM from ada (pid 7)";
+        let killed = format!("{words}, killed by SIGKILL");
+        assert_eq!(seen(Some(Exit::Signal(15)), &cancelled), (State::Cancelled, Some(143), words.to_owned()));
+        assert_eq!(seen(Some(Exit::Signal(9)), &cancelled), (State::Cancelled, Some(137), killed));
+        assert_eq!(seen(Some(Exit::Code(0)), &cancelled), (State::Cancelled, Some(0), words.to_owned()));
+        assert_eq!(seen(None, &cancelled), (State::Cancelled, Some(143), words.to_owned()));
+        let late = Stopped::TimedOut(Duration::from_secs(1800));
+        let wanted = (State::Failed, Some(124), "timed out after 30m".to_owned());
+        assert_eq!(seen(Some(Exit::Signal(15)), &late), wanted);
+        assert_eq!(seen(Some(Exit::Code(0)), &late), wanted, "also if it ends well when told to");
+        let refused = Stopped::NotWanted("'a' failed".to_owned());
+        assert_eq!(seen(None, &refused), (State::Cancelled, Some(125), "not started: 'a' failed".to_owned()));
+    }
+
+    #[test]
+    fn signals_are_known_by_name_and_number() {
+        for (name, number) in
+            [("TERM", 15), ("sigterm", 15), ("SIGKILL", 9), ("9", 9), ("RTMIN+3", 37), ("64", 64)]
+        {
+            assert_eq!(signal_number(name), Some(number), "{name}");
+        }
+        for bad in ["", "0", "65", "-9", "TERMINATE", "SIG", "SIGSIGTERM", "signal 70"] {
+            assert_eq!(signal_number(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -34,6 +34,32 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
+/// The longest limit that can be set: ten years. What is longer is a slip of the finger.
+const LONGEST_LIMIT: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Reads a span that limits something: neither nothing nor absurdly long.
+///
+/// # Errors
+/// What is wrong with `text`, for the person who typed it.
+pub fn parse_limit(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        Duration::ZERO => Err("it must be longer than nothing; leave it out for no limit".to_owned()),
+        span if span > LONGEST_LIMIT => Err("it must not be longer than ten years".to_owned()),
+        span => Ok(span),
+    }
+}
+
+/// Reads a span that something may take: also none, but not an absurdly long one.
+///
+/// # Errors
+/// What is wrong with `text`, for the person who typed it.
+pub fn parse_pause(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        span if span > LONGEST_LIMIT => Err("it must not be longer than ten years".to_owned()),
+        span => Ok(span),
+    }
+}
+
 /// A span for a person, in its two largest units: `450ms`, `4s`, `3m12s`, `2h05m`, `3d04h`.
 #[must_use]
 pub fn brief(span: Duration) -> String {
@@ -46,6 +72,24 @@ pub fn brief(span: Duration) -> String {
         3600..86_400 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
         _ => format!("{}d{:02}h", s / 86_400, s / 3600 % 24),
     }
+}
+
+/// A span in full, as one would type it: `30m`, `1h30m`, `1500ms`.
+#[must_use]
+pub fn exact(span: Duration) -> String {
+    if span.subsec_millis() > 0 {
+        return format!("{}ms", span.as_millis());
+    }
+    let mut left = span.as_secs();
+    let mut text = String::new();
+    // Weeks are read and not written: `14d` says more than `2w`.
+    for (name, size) in UNITS.into_iter().skip(1) {
+        if left >= size {
+            text.push_str(&format!("{}{name}", left / size));
+            left %= size;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -73,6 +117,15 @@ mod tests {
             "1sm",
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn spans_are_written_as_they_were_read() {
+        for text in ["30m", "1h30m", "90s", "1500ms", "14d", "1d2h3m4s", "0s"] {
+            let shown = parse(text).map(exact);
+            let again = if text == "90s" { "1m30s" } else { text };
+            assert_eq!(shown.as_deref(), Ok(again));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// When the command's output is shown as well as logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,27 @@ pub enum Echo {
     /// All of it, at the end, if the command failed.
     OnFailure,
 }
+
+/// How a command that fails is run once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// How many attempts there are at most, the first one included.
+    pub attempts: u64,
+    /// How long the pause after the first is; each further one is twice as long.
+    pub delay: Duration,
+}
+
+impl Retry {
+    /// The pause after attempt `number`.
+    #[must_use]
+    pub fn pause_after(&self, number: u64) -> Duration {
+        let doublings = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX).min(30);
+        self.delay.saturating_mul(1 << doublings).min(LONGEST_PAUSE.max(self.delay))
+    }
+}
+
+/// A pause grows no longer than this, unless it is longer from the start.
+const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
 /// A task to be run, in full. It holds the environment and so is never stored.
 #[derive(Debug, Clone)]
@@ -37,4 +59,30 @@ pub struct Spec {
     pub detach: bool,
     /// How many finished tasks are kept; 0 keeps all.
     pub retention: usize,
+    /// How long the command may take.
+    pub timeout: Option<Duration>,
+    /// How long it may be silent.
+    pub stall_timeout: Option<Duration>,
+    /// How long what is made to end is given before it is killed.
+    pub grace: Duration,
+    /// After which time the front-end leaves.
+    pub background_after: Option<Duration>,
+    /// How often it is tried.
+    pub retry: Retry,
+    /// What the shell is to run once the task is over.
+    pub on_finish: Option<OsString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double() {
+        let retry = Retry { attempts: 9, delay: Duration::from_secs(2) };
+        assert_eq!([1, 2, 3, 10].map(|n| retry.pause_after(n).as_secs()), [2, 4, 8, 1024]);
+        assert_eq!(retry.pause_after(1000), LONGEST_PAUSE);
+        let none = Retry { attempts: 2, delay: Duration::ZERO };
+        assert_eq!(none.pause_after(5), Duration::ZERO);
+    }
 }

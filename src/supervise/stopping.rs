@@ -1,0 +1,325 @@
+//! Making a task end: its command is told to, and after a while what is left of its processes is killed, until there is nothing
+//! left.
+//!
+//! Whatever a command has started is below supervisor or keeper, because both adopt orphans: no change of session or
+//! group and no double fork leads out of there. A process that forks faster than it is looked at is killed in the end
+//! because looking costs less than forking, and because one that has been killed forks no more. The end of the task is
+//! put off until nothing has been found several times in a row.
+
+use std::time::{Duration, Instant};
+
+use super::control::Request as Ask;
+use super::course::{Cause, Stop};
+use super::limits::{Limits, Over};
+use super::message::Report;
+use super::supervisor::Supervisor;
+use crate::store::request;
+use crate::sys::child::Relative;
+use crate::sys::signals::send_to_group;
+use crate::sys::time::{awake, instant_at};
+use crate::sys::tree::{self, Member};
+use crate::sys::{process, time};
+use crate::task::outcome::{Stopped, signal_name};
+use crate::task::span;
+
+/// How often in a row nothing must have been found.
+const SURE: u32 = 3;
+/// How long one go of killing takes at most.
+const GO: Duration = Duration::from_millis(3);
+/// Between two goes, in the beginning,
+const SOON: Duration = Duration::from_millis(1);
+/// which lasts this long,
+const BEGINNING: Duration = Duration::from_secs(3);
+/// and later: what cannot be killed now (it waits for a disk) may take its time.
+const LATER: Duration = Duration::from_millis(100);
+/// How often is looked whether anything is left while it is given time to end.
+const WATCH: Duration = Duration::from_millis(25);
+/// How long supervisors of other tasks below this one are spared, so that they can write down how their commands ended.
+const SPARE_OTHERS: Duration = Duration::from_millis(300);
+
+/// What has been seen of the processes that are to go.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Going {
+    /// When to look again.
+    due: Option<Instant>,
+    /// How often in a row nothing was left.
+    empty: u32,
+    /// Those that belong to somebody else and cannot be signalled.
+    untouchable: Vec<i32>,
+}
+
+impl Going {
+    fn at(due: Instant) -> Self {
+        Self { due: Some(due), ..Self::default() }
+    }
+
+    /// When to look again.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+}
+
+impl Supervisor {
+    /// Looks whether somebody asks for the task's end.
+    pub(super) fn take_up_request(&mut self) {
+        let Some(tracking) = &self.handover.tracking else { return };
+        let Some(request) = request::take_up(&tracking.dir, &self.handover.facts.id) else { return };
+        if self.handover.control.request_at() == request.at {
+            return;
+        }
+        self.handover.control.set_request_at(request.at);
+        let (signal, grace) = (request.signal, request.grace);
+        self.request = Some(request);
+        self.make_end(Cause::Cancelled, signal, grace);
+    }
+
+    /// Makes the command end. Asked again it may end sooner, never later.
+    pub(super) fn make_end(&mut self, cause: Cause, signal: i32, grace: Duration) {
+        if self.machine.is_finished() {
+            return;
+        }
+        let control = self.handover.control;
+        let kill_at = awake().saturating_add(grace);
+        let stop = match control.stop() {
+            None => Stop { cause, signal, kill_at },
+            Some(earlier) => {
+                // What a limit has ended may still be cancelled, so that it is not tried again.
+                let cause = if earlier.cause == Cause::Silent { cause } else { earlier.cause };
+                Stop { cause, signal, kill_at: kill_at.min(earlier.kill_at) }
+            }
+        };
+        control.set_stop(stop);
+        if let Some(why) = self.stopped() {
+            let then = if signal == libc::SIGKILL || cause == Cause::NotWanted {
+                String::new()
+            } else if grace.is_zero() {
+                ", and SIGKILL at once".to_owned()
+            } else {
+                format!(", and SIGKILL after {}", span::exact(grace))
+            };
+            let told = if cause == Cause::Cancelled || cause == Cause::NotWanted {
+                String::new()
+            } else {
+                format!(": {}", signal_name(signal))
+            };
+            self.handover.journal.say(&format!("{}{told}{then}", why.words()));
+        }
+        self.machine.changed();
+        self.go_on_ending();
+    }
+
+    /// Takes up ending where it is: by a predecessor, or from its begin.
+    pub(super) fn go_on_ending(&mut self) {
+        let control = self.handover.control;
+        let Some(stop) = control.stop() else { return };
+        if !control.is_attempt_underway() && !control.is_attempt_coming() {
+            // There is no command: its turn has not come, or it is the pause between two attempts.
+            self.machine.ended(Instant::now());
+            return;
+        }
+        self.machine.mind_tree(true);
+        self.going = Going::at(Instant::now());
+        if control.command().is_some() && !control.is_stop_told() {
+            self.tell_tree(stop.signal);
+            control.set_stop_told();
+        }
+    }
+
+    /// Tells all of the command's processes to end, and those that are stopped to go on.
+    fn tell_tree(&mut self, signal: i32) {
+        self.wake_keeper();
+        let control = self.handover.control;
+        let members = self.tree();
+        // The group in one step, so that a process cannot be born between the looks; the others one by one.
+        let group = control.command().filter(|_| control.exit().is_none());
+        if let Some(group) = group {
+            send_to_group(group, signal);
+        }
+        for member in &members {
+            if Some(member.seen.group) != group {
+                // One that is gone, or is somebody else's, is seen to later.
+                let _ = member.signal(signal);
+            }
+            if member.seen.stopped {
+                let _ = member.signal(libc::SIGCONT);
+            }
+        }
+    }
+
+    /// A keeper that somebody has stopped sees nothing of its command's end.
+    fn wake_keeper(&self) {
+        if let Some(pid) = self.keeper.as_ref().map(Relative::pid)
+            && let Some(seen) = process::look(pid).filter(|seen| seen.stopped)
+        {
+            let _ = process::signal(pid, seen.start, libc::SIGCONT);
+        }
+    }
+
+    /// The processes of the command that have not ended.
+    fn tree(&self) -> Vec<Member> {
+        let control = self.handover.control;
+        let (me, _) = self.me;
+        let mut roots = vec![me];
+        roots.extend(self.keeper.as_ref().map(Relative::pid));
+        // One that supervisor and keeper have lost to somebody else.
+        let command = control.command().filter(|_| control.exit().is_none());
+        let command = command.and_then(|pid| Some(Member { pid, seen: process::look(pid)? }));
+        let command = command.filter(|one| {
+            !one.seen.zombie && control.command_start().is_none_or(|start| start == one.seen.start)
+        });
+        roots.extend(command.map(|one| one.pid));
+        let spared: Vec<i32> =
+            roots.iter().copied().chain(self.hook.as_ref().map(super::hook::Running::pid)).collect();
+        let mut members = tree::below(&roots, &spared);
+        members.extend(command);
+        members
+    }
+
+    /// Looks after the processes that are to go, if it is time to.
+    pub(super) fn mind_the_tree(&mut self) {
+        let control = self.handover.control;
+        let Some(stop) = control.stop() else { return };
+        let ended = control.exit().is_some() || control.start_error().is_some();
+        if self.going.due.is_none_or(|due| due > Instant::now() && !ended) {
+            return;
+        }
+        let killing = awake().checked_sub(stop.kill_at);
+        let began = Instant::now();
+        loop {
+            let left = self.look_at_the_rest(killing);
+            self.going.empty = if left { 0 } else { self.going.empty + 1 };
+            let sure = self.going.empty >= SURE;
+            if sure || began.elapsed() >= GO || (killing.is_none() && left) {
+                break;
+            }
+        }
+        if self.going.empty >= SURE && ended {
+            self.going = Going::default();
+            self.machine.mind_tree(false);
+            return;
+        }
+        let pause = match killing {
+            None => stop.kill_at.saturating_sub(awake()).clamp(SOON, WATCH),
+            Some(since) if since < BEGINNING => SOON,
+            Some(_) => LATER,
+        };
+        self.going.due = Some(Instant::now() + pause);
+    }
+
+    /// Looks at what is left, and kills it if that has been on for a span. Whether anything is.
+    fn look_at_the_rest(&mut self, killing: Option<Duration>) -> bool {
+        let mut members = self.tree();
+        if let Some(since) = killing {
+            self.wake_keeper();
+            for member in &members {
+                let is_other =
+                    since < SPARE_OTHERS && member.name().is_some_and(|name| is_one_of_ours(&name));
+                if !is_other
+                    && let Err(error) = member.signal(libc::SIGKILL)
+                    && error.raw_os_error() == Some(libc::EPERM)
+                    && !self.going.untouchable.contains(&member.pid)
+                {
+                    self.going.untouchable.push(member.pid);
+                    let pid = member.pid;
+                    self.handover
+                        .warn(format!("process {pid} belongs to another user and could not be ended"));
+                }
+            }
+        }
+        members.retain(|member| !self.going.untouchable.contains(&member.pid));
+        !members.is_empty()
+    }
+
+    /// Why gco made the command end, if it did.
+    pub(super) fn stopped(&self) -> Option<Stopped> {
+        let stop = self.handover.control.stop()?;
+        let limits = &self.handover.limits;
+        Some(match stop.cause {
+            Cause::Cancelled => {
+                let by = self.request.as_ref().map(|request| request.by(&self.handover.facts.host));
+                let signal = self.request.as_ref().map_or(stop.signal, |request| request.signal);
+                Stopped::Cancelled { signal, by }
+            }
+            Cause::Passed => Stopped::Cancelled { signal: stop.signal, by: None },
+            Cause::TimedOut => Stopped::TimedOut(limits.timeout.unwrap_or_default()),
+            Cause::Silent => Stopped::Silent(limits.stall.unwrap_or_default()),
+            Cause::NotWanted => Stopped::NotWanted(self.not_wanted.clone().unwrap_or_default()),
+        })
+    }
+
+    /// When a limit is reached if nothing happens.
+    pub(super) fn limit_due(&self) -> Option<Instant> {
+        let next = self.clocks.next(&self.limits()).filter(|_| self.machine.awaits_end());
+        next.map(|(at, _)| instant_at(at))
+    }
+
+    /// The limits that still count.
+    fn limits(&self) -> Limits {
+        let limits = self.handover.limits;
+        if self.handover.control.stop().is_none() {
+            limits
+        } else {
+            Limits { leave: limits.leave, ..Limits::default() }
+        }
+    }
+
+    /// Sees to the limits that are reached.
+    pub(super) fn mind_limits(&mut self) {
+        while self.machine.awaits_end()
+            && let Some((at, over)) = self.clocks.next(&self.limits())
+            && at <= awake()
+        {
+            let grace = self.handover.grace;
+            match over {
+                Over::Timeout => self.make_end(Cause::TimedOut, libc::SIGTERM, grace),
+                Over::Stall => self.make_end(Cause::Silent, libc::SIGTERM, grace),
+                Over::Stay => {
+                    self.handover.limits.leave = None;
+                    self.tell(&Report::Left);
+                    self.front_left();
+                }
+            }
+        }
+    }
+
+    /// Notes whether the command is stopped: such time counts towards no limit.
+    pub(super) fn note_stopped(&mut self, stopped: bool) {
+        if stopped != self.clocks.stopped.is_some() {
+            self.clocks.set_stopped(stopped, awake());
+            self.keep_clocks();
+        }
+    }
+
+    /// The command has written something.
+    pub(super) fn heard(&mut self) {
+        if self.handover.limits.stall.is_some() {
+            self.clocks.hear(awake());
+            self.keep_clocks();
+        }
+    }
+
+    /// Puts the clocks where a successor finds them.
+    pub(super) fn keep_clocks(&self) {
+        self.handover.control.set_clocks(&self.clocks);
+    }
+
+    /// Notes that an attempt has begun.
+    pub(super) fn note_start(&mut self) {
+        if self.handover.control.started().is_none() {
+            self.handover.control.set_started(time::now(), time::since_boot());
+        }
+        self.clocks.start(awake());
+        self.keep_clocks();
+    }
+
+    /// Has the keeper let go of what would start the command once more.
+    pub(super) fn start_no_more(&mut self) {
+        self.handover.close_start();
+        self.ask(Ask::CloseStart);
+    }
+}
+
+/// Whether a process of this name supervises a task. One that only calls itself so gains a moment.
+fn is_one_of_ours(name: &str) -> bool {
+    matches!(name, "gco-supervisor" | "gco-keeper")
+}
