@@ -5,11 +5,12 @@
 
 use std::fs;
 
+use super::liveness::Here;
 use super::scan::{self, Listed, NewestFirst};
 use super::{StatusDir, load};
 use crate::failure::{Failure, io_words};
 use crate::task::record::field;
-use crate::task::{TaskId, text};
+use crate::task::{State, TaskId, text};
 
 /// How much of what was typed a message repeats, in characters.
 const MAX_SHOWN: usize = 60;
@@ -76,15 +77,64 @@ pub fn resolve(dir: Option<&StatusDir>, word: Option<&str>) -> Result<TaskId, Fa
     if fs::symlink_metadata(dir.record(&word)).is_ok() {
         return Ok(word);
     }
-    let tool_of = |id: &TaskId| {
-        let record = load::read_record(dir, id).ok()?;
-        record.text(field::TOOL).map(str::to_owned)
-    };
-    match choose(&word, list(dir)?, tool_of) {
+    match choose(&word, list(dir)?, |id| tool_of(dir, id)) {
         Choice::One(id) => Ok(id),
         Choice::Nothing => Err(unknown(&word)),
         Choice::Several(ids) => Err(ambiguous(&word, &ids)),
     }
+}
+
+/// Finds the task that `word` means to a command that ends something: it never guesses. A tool name must mean exactly one task
+/// that is under way; an exact id, or the beginning of one only, may be any task's.
+///
+/// # Errors
+/// As for [`resolve`]; also if several tasks of that name are under way (2), or none (1).
+pub fn resolve_living(dir: Option<&StatusDir>, word: &str, here: &Here) -> Result<TaskId, Failure> {
+    let word = parse(word)?;
+    let Some(dir) = dir else { return Err(unknown(&word)) };
+    if fs::symlink_metadata(dir.record(&word)).is_ok() {
+        return Ok(word);
+    }
+    let tasks = list(dir)?;
+    let of_name: Vec<&Listed> = tasks
+        .iter()
+        .filter(|task| match task.tool() {
+            Some(tool) => tool == word.as_str(),
+            None => tool_of(dir, &task.id).is_some_and(|tool| tool == word.as_str()),
+        })
+        .collect();
+    if of_name.is_empty() {
+        return match choose(&word, tasks, |_| None) {
+            Choice::One(id) => Ok(id),
+            Choice::Nothing => Err(unknown(&word)),
+            Choice::Several(ids) => Err(ambiguous(&word, &ids)),
+        };
+    }
+    let mut living: Vec<TaskId> =
+        of_name.iter().filter(|task| is_living(dir, &task.id, here)).map(|task| task.id.clone()).collect();
+    match (living.pop(), living.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (Some(last), false) => {
+            living.push(last);
+            living.sort_unstable_by(|a, b| b.cmp(a));
+            Err(several_living(&word, &living))
+        }
+        (None, _) => Err(Failure::failed(format!("no task of the name '{word}' is under way"))
+            .hint(format!("'gco tasks list --name {word}' shows those that were"))),
+    }
+}
+
+/// Whether a task is under way, or its command runs although nobody supervises it.
+#[must_use]
+pub fn is_living(dir: &StatusDir, id: &TaskId, here: &Here) -> bool {
+    load(dir, id, here).is_ok_and(|task| {
+        task.state.is_live() || (task.state == State::Orphaned && task.is_alive != Some(false))
+    })
+}
+
+fn tool_of(dir: &StatusDir, id: &TaskId) -> Option<String> {
+    let record = load::read_record(dir, id).ok()?;
+    record.text(field::TOOL).map(str::to_owned)
 }
 
 /// Takes what was typed for the name of a task: every id, tool name and beginning of one has the form of an id.
@@ -107,14 +157,24 @@ pub fn unknown(word: &TaskId) -> Failure {
 }
 
 fn ambiguous(word: &TaskId, ids: &[TaskId]) -> Failure {
-    let mut message = format!("'{}' is the beginning of {} ids:", shorten(word.as_str()), ids.len());
+    let message = format!("'{}' is the beginning of {} ids:", shorten(word.as_str()), ids.len());
+    with_candidates(message, ids).hint("give more of the id")
+}
+
+fn several_living(word: &TaskId, ids: &[TaskId]) -> Failure {
+    let message =
+        format!("'{}' is the name of {} tasks that are under way:", shorten(word.as_str()), ids.len());
+    with_candidates(message, ids).hint("give the id")
+}
+
+fn with_candidates(mut message: String, ids: &[TaskId]) -> Failure {
     for id in ids.iter().take(MAX_CANDIDATES) {
         message.push_str(&format!("\n  {id}"));
     }
     if ids.len() > MAX_CANDIDATES {
         message.push_str(&format!("\n  and {} more", ids.len() - MAX_CANDIDATES));
     }
-    Failure::usage(message).hint("give more of the id")
+    Failure::usage(message)
 }
 
 fn list(dir: &StatusDir) -> Result<Vec<Listed>, Failure> {

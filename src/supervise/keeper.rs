@@ -15,7 +15,7 @@ use super::handover::Handover;
 use super::witness::{self, Sight};
 use crate::sys::child::{self, PidFd, Relative};
 use crate::sys::fork::{Side, adopt_orphans, exit_now, fork, own_group, set_name};
-use crate::sys::signals::Queue;
+use crate::sys::signals::{Queue, default_sigchld, ignore_sigchld};
 use crate::sys::{process, time};
 use crate::task::Stream;
 
@@ -79,6 +79,7 @@ fn start_command(handover: &mut Handover) {
             child::reap(pid);
         }
         handover.command = None;
+        default_sigchld();
         control.begin_attempt(control.wanted_attempt());
     }
     if control.attempt() > 0
@@ -181,6 +182,12 @@ fn watch(handover: &mut Handover) {
         }
     }
     child::reap_all_but(&[pid]);
+    if control.stop().is_some() && control.exit().is_some() {
+        // The supervisor waits until nothing is left, not even of those that ended after the command. Whoever forks and ends
+        // again and again would leave more behind than can be reaped beside.
+        ignore_sigchld();
+        child::reap_the_rest(&[pid]);
+    }
 }
 
 /// What came of replacing a supervisor.

@@ -17,6 +17,7 @@
 
 mod attempts;
 mod attend;
+pub mod cancel;
 pub mod control;
 pub mod course;
 pub mod echo;
@@ -29,6 +30,7 @@ pub mod keeper;
 pub mod limits;
 pub mod machine;
 pub mod message;
+pub mod orphan;
 pub mod progress;
 pub mod publisher;
 mod pump;

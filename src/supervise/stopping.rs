@@ -4,7 +4,7 @@
 //! Whatever a command has started is below supervisor or keeper, because both adopt orphans: no change of session or
 //! group and no double fork leads out of there. A process that forks faster than it is looked at is killed in the end
 //! because looking costs less than forking, and because one that has been killed forks no more. The end of the task is
-//! put off until nothing has been found several times in a row.
+//! put off until it is known that nothing is left.
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +14,15 @@ use super::limits::{Limits, Over};
 use super::message::Report;
 use super::supervisor::Supervisor;
 use crate::store::request;
-use crate::sys::child::Relative;
+use crate::sys::child::{self, Relative};
 use crate::sys::signals::send_to_group;
 use crate::sys::time::{awake, instant_at};
 use crate::sys::tree::{self, Member};
 use crate::sys::{process, time};
 use crate::task::outcome::{Stopped, signal_name};
-use crate::task::span;
+use crate::task::{Stream, span};
 
-/// How often in a row nothing must have been found.
+/// How often in a row nothing must have been found where the kernel does not tell for sure.
 const SURE: u32 = 3;
 /// How long one go of killing takes at most.
 const GO: Duration = Duration::from_millis(3);
@@ -46,6 +46,8 @@ pub(super) struct Going {
     empty: u32,
     /// Those that belong to somebody else and cannot be signalled.
     untouchable: Vec<i32>,
+    /// Supervisor and keeper run before all ordinary processes.
+    precedes: bool,
 }
 
 impl Going {
@@ -155,21 +157,33 @@ impl Supervisor {
         }
     }
 
+    /// gco's own processes that adopt what the command leaves behind.
+    fn adopters(&self) -> Vec<i32> {
+        let (me, _) = self.me;
+        [Some(me), self.keeper.as_ref().map(Relative::pid)].into_iter().flatten().collect()
+    }
+
+    /// Those below them that are not to go, or stay until they are reaped in their own time.
+    fn known(&self) -> Vec<i32> {
+        let hook = self.hook.as_ref().map(super::hook::Running::pid);
+        self.adopters().into_iter().chain(hook).chain(self.handover.control.command()).collect()
+    }
+
+    /// The command, if it has not ended.
+    fn command(&self) -> Option<Member> {
+        let control = self.handover.control;
+        let pid = control.command().filter(|_| control.exit().is_none())?;
+        let seen = process::look(pid).filter(|seen| !seen.zombie)?;
+        control.command_start().is_none_or(|start| start == seen.start).then_some(Member { pid, seen })
+    }
+
     /// The processes of the command that have not ended.
     fn tree(&self) -> Vec<Member> {
-        let control = self.handover.control;
-        let (me, _) = self.me;
-        let mut roots = vec![me];
-        roots.extend(self.keeper.as_ref().map(Relative::pid));
-        // One that supervisor and keeper have lost to somebody else.
-        let command = control.command().filter(|_| control.exit().is_none());
-        let command = command.and_then(|pid| Some(Member { pid, seen: process::look(pid)? }));
-        let command = command.filter(|one| {
-            !one.seen.zombie && control.command_start().is_none_or(|start| start == one.seen.start)
-        });
+        let command = self.command();
+        let mut roots = self.adopters();
+        // One that supervisor and keeper have lost to somebody else is not below them.
         roots.extend(command.map(|one| one.pid));
-        let spared: Vec<i32> =
-            roots.iter().copied().chain(self.hook.as_ref().map(super::hook::Running::pid)).collect();
+        let spared: Vec<i32> = self.known();
         let mut members = tree::below(&roots, &spared);
         members.extend(command);
         members
@@ -184,18 +198,26 @@ impl Supervisor {
             return;
         }
         let killing = awake().checked_sub(stop.kill_at);
-        let began = Instant::now();
-        loop {
-            let left = self.look_at_the_rest(killing);
-            self.going.empty = if left { 0 } else { self.going.empty + 1 };
-            let sure = self.going.empty >= SURE;
-            if sure || began.elapsed() >= GO || (killing.is_none() && left) {
-                break;
+        if let Some(since) = killing {
+            self.wake_keeper();
+            // Against processes that fork and end by the thousand: one has to look, the other to reap, faster than they.
+            self.take_precedence(since < BEGINNING);
+            let others = if since < SPARE_OTHERS { self.others() } else { Vec::new() };
+            let began = Instant::now();
+            while began.elapsed() < GO {
+                self.kill_the_newest(&others);
             }
+            self.kill_the_rest(&others);
         }
-        if self.going.empty >= SURE && ended {
+        if ended && self.is_over() {
+            self.take_precedence(false);
             self.going = Going::default();
             self.machine.mind_tree(false);
+            // Nobody holds the streams any more: their ends are there to be seen.
+            for stream in Stream::BOTH {
+                self.take(stream);
+            }
+            self.count_what_is_owed();
             return;
         }
         let pause = match killing {
@@ -206,28 +228,72 @@ impl Supervisor {
         self.going.due = Some(Instant::now() + pause);
     }
 
-    /// Looks at what is left, and kills it if that has been on for a span. Whether anything is.
-    fn look_at_the_rest(&mut self, killing: Option<Duration>) -> bool {
-        let mut members = self.tree();
-        if let Some(since) = killing {
-            self.wake_keeper();
-            for member in &members {
-                let is_other =
-                    since < SPARE_OTHERS && member.name().is_some_and(|name| is_one_of_ours(&name));
-                if !is_other
-                    && let Err(error) = member.signal(libc::SIGKILL)
-                    && error.raw_os_error() == Some(libc::EPERM)
-                    && !self.going.untouchable.contains(&member.pid)
-                {
-                    self.going.untouchable.push(member.pid);
-                    let pid = member.pid;
-                    self.handover
-                        .warn(format!("process {pid} belongs to another user and could not be ended"));
-                }
+    fn take_precedence(&mut self, takes: bool) {
+        if takes != self.going.precedes {
+            self.going.precedes = takes;
+            for pid in self.adopters() {
+                process::take_precedence(pid, takes);
             }
         }
-        members.retain(|member| !self.going.untouchable.contains(&member.pid));
-        !members.is_empty()
+    }
+
+    /// Supervisors of other tasks below this one.
+    fn others(&self) -> Vec<i32> {
+        let is_one = |one: &Member| one.name().is_some_and(|name| is_one_of_ours(&name));
+        self.tree().iter().filter(|one| is_one(one)).map(|one| one.pid).collect()
+    }
+
+    /// Those that are not to be killed: gco's own, and `others`.
+    fn spared(&self, others: &[i32]) -> Vec<i32> {
+        let command = self.command().map(|one| one.pid);
+        let mut spared = self.known();
+        spared.retain(|pid| Some(*pid) != command);
+        spared.extend(others);
+        spared
+    }
+
+    /// Kills the command, and what has been forked last, before it forks again.
+    fn kill_the_newest(&self, others: &[i32]) {
+        if let Some(command) = self.command() {
+            // One that is gone, or is another user's, is seen to by the slower way.
+            let _ = command.signal(libc::SIGKILL);
+        }
+        let spared = self.spared(others);
+        for root in self.adopters() {
+            tree::strike(root, &spared);
+        }
+    }
+
+    /// Kills all that is left, and notes what cannot be killed.
+    fn kill_the_rest(&mut self, others: &[i32]) {
+        for member in self.tree() {
+            if !others.contains(&member.pid)
+                && let Err(error) = member.signal(libc::SIGKILL)
+                && error.raw_os_error() == Some(libc::EPERM)
+                && !self.going.untouchable.contains(&member.pid)
+            {
+                self.going.untouchable.push(member.pid);
+                let pid = member.pid;
+                self.handover.warn(format!("process {pid} belongs to another user and could not be ended"));
+            }
+        }
+    }
+
+    /// Whether nothing is left of the command's processes, but for what cannot be ended.
+    fn is_over(&mut self) -> bool {
+        let known = self.known();
+        child::reap_the_rest(&known);
+        let known: Vec<i32> = known.into_iter().chain(self.going.untouchable.iter().copied()).collect();
+        let untouchable = &self.going.untouchable;
+        let is_left = |members: Vec<Member>| members.iter().any(|one| !untouchable.contains(&one.pid));
+        match tree::is_bare(&self.adopters(), &known) {
+            Some(false) => false,
+            Some(true) if untouchable.is_empty() => self.command().is_none(),
+            _ => {
+                self.going.empty = if is_left(self.tree()) { 0 } else { self.going.empty + 1 };
+                self.going.empty >= SURE
+            }
+        }
     }
 
     /// Why gco made the command end, if it did.

@@ -89,17 +89,26 @@ impl PidFd {
         super::process::look(self.pid).is_some_and(|seen| seen.stopped)
     }
 
+    /// The process's parent, where the kernel tells it by the handle (Linux 6.13) and the process has not been reaped.
+    #[must_use]
+    pub fn parent(&self) -> Option<i32> {
+        let info = self.info(PIDFD_INFO_PID)?;
+        i32::try_from(info.pids[2]).ok().filter(|parent| *parent > 0)
+    }
+
     /// How the process ended, once it has been reaped by whoever is its parent: Linux 6.15 keeps it for those who
     /// had the process open.
     #[must_use]
     pub fn exit_after_reaping(&self) -> Option<Exit> {
-        let mut info = PidFdInfo { mask: PIDFD_INFO_EXIT, ..PidFdInfo::default() };
+        self.info(PIDFD_INFO_EXIT).map(|info| exit_of_status(info.exit_code))
+    }
+
+    /// What the kernel tells of the process, if it tells what `wanted` means.
+    fn info(&self, wanted: u64) -> Option<PidFdInfo> {
+        let mut info = PidFdInfo { mask: wanted, ..PidFdInfo::default() };
         // SAFETY: the number says how large the struct is that the kernel fills in.
         let done = unsafe { libc::ioctl(self.fd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
-        if done != 0 || info.mask & PIDFD_INFO_EXIT == 0 {
-            return None;
-        }
-        Some(exit_of_status(info.exit_code))
+        (done == 0 && info.mask & wanted != 0).then_some(info)
     }
 }
 
@@ -187,6 +196,7 @@ struct PidFdInfo {
     exit_code: i32,
 }
 
+const PIDFD_INFO_PID: u64 = 1;
 const PIDFD_INFO_EXIT: u64 = 1 << 3;
 /// `_IOWR(0xFF, 11, struct pidfd_info)`.
 const PIDFD_GET_INFO: libc::c_ulong = nix::request_code_readwrite!(0xFF, 11, size_of::<PidFdInfo>());
@@ -224,10 +234,29 @@ pub fn reap(pid: i32) {
     let _ = wait(libc::P_PID, pid, libc::WEXITED | libc::WNOHANG);
 }
 
+/// So many children are reaped one by one, before all that have ended are looked for at once.
+const FEW: usize = 16;
+
 /// Reaps every child that has ended, up to the first that is `spared`.
 pub fn reap_all_but(spared: &[i32]) {
+    let mut reaped = 0;
     while let Some(pid) = any_ended().filter(|pid| !spared.contains(pid)) {
         reap(pid);
+        reaped += 1;
+        if reaped % FEW == 0 {
+            // Whoever ends by the thousand is not to be faster than this.
+            reap_the_rest(spared);
+        }
+    }
+}
+
+/// The same, and past those that are spared as well: for when it matters that none is left.
+pub fn reap_the_rest(spared: &[i32]) {
+    let me = std::process::id().cast_signed();
+    for child in super::tree::children(me).unwrap_or_default() {
+        if !spared.contains(&child) {
+            reap(child);
+        }
     }
 }
 

@@ -69,6 +69,18 @@ pub fn signal(pid: i32, start: u64, number: i32) -> io::Result<()> {
     process.signal(number)
 }
 
+/// Lets process `pid` (0: this one) run before all ordinary ones, or no more. Without the right to, which usually only root
+/// has, it stays as it is. What it forks is ordinary in any case.
+pub fn take_precedence(pid: i32, takes: bool) {
+    let (policy, priority) =
+        if takes { (libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, 1) } else { (libc::SCHED_OTHER, 0) };
+    let parameters = libc::sched_param { sched_priority: priority };
+    // SAFETY: the kernel reads the parameters, and changes nothing of this process's memory.
+    unsafe {
+        libc::sched_setscheduler(pid, policy, &raw const parameters);
+    }
+}
+
 /// Whether there is a process `pid`, as `kill(pid, 0)` tells it: also one of somebody else.
 #[must_use]
 pub fn exists(pid: i32) -> bool {

@@ -98,6 +98,14 @@ pub fn restore(inherited: &Inherited) {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(inherited.mask()), None);
 }
 
+/// Ignores SIGCHLD: from now on nothing is left of children that end. What ended before is still to be reaped.
+pub fn ignore_sigchld() {
+    // SAFETY: setting a signal to ignored runs no code of ours.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+    }
+}
+
 /// Sets SIGCHLD to its default: if it is ignored, the kernel reaps children itself and their exit status is lost.
 pub fn default_sigchld() {
     // SAFETY: the default action of SIGCHLD is to do nothing.

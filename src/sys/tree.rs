@@ -1,13 +1,16 @@
 //! The processes below a process, and telling all of them something.
 //!
-//! What is read of a tree is true of a moment that has passed: its members fork, end, and change their parents meanwhile.
-//! So nothing here claims that a tree is empty or that everybody has heard; whoever wants that looks again and
-//! again until nothing is found. No process gets a signal that was not seen in the tree under its start time.
+//! What is read of a tree is true of a moment that has passed: its members fork, end, and change their parents meanwhile. So
+//! whoever wants that all have heard looks again and again. No process gets a signal that was not seen in
+//! the tree, under its start time or below its parent.
+//!
+//! One thing can be known for sure: that nothing is left below a process that adopts orphans ([`is_bare`]).
 
 use std::collections::HashSet;
 use std::fs;
 use std::io;
 
+use super::child::PidFd;
 use super::process::{self, Seen};
 
 /// A process in a tree.
@@ -59,8 +62,47 @@ fn member(pid: i32) -> Option<Member> {
     process::look(pid).filter(|seen| !seen.zombie).map(|seen| Member { pid, seen })
 }
 
+/// Whether the processes `adopters`, all of which adopt orphans, have no children but those in `known`: these do not end meanwhile
+/// without staying as what is left of them, and have no others below them. `None` where the kernel does not list
+/// children.
+///
+/// The kernel appends to the list of a process's children and hands them out in order, each step under its lock. The child
+/// of a process that ends is on its adopter's list before its parent can be taken off it. So a list in which there is nobody
+/// but those that stay was whole: whoever forks and ends, again and again, is on it all the time, or what is
+/// left of it is. That is why these count, too.
+#[must_use]
+pub fn is_bare(adopters: &[i32], known: &[i32]) -> Option<bool> {
+    for adopter in adopters {
+        if children(*adopter)?.iter().any(|child| !known.contains(child)) {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+/// How many of a process's children [`strike`] looks at, the newest.
+const NEWEST: usize = 256;
+
+/// Kills the newest children of `parent`, and theirs, at once, but for those that are `spared`. With as few steps as can be
+/// between seeing a process and killing it: it may be about to fork and to end. What is left of those that forked and ended
+/// before may be many and is not looked at.
+pub fn strike(parent: i32, spared: &[i32]) {
+    for child in children(parent).unwrap_or_default().into_iter().rev().take(NEWEST) {
+        if spared.contains(&child) {
+            continue;
+        }
+        if let Ok(process) = PidFd::open(child)
+            && process.parent().is_none_or(|is| is == parent)
+        {
+            // One that is gone, or is another user's, is seen by others.
+            let _ = process.signal(libc::SIGKILL);
+        }
+        strike(child, spared);
+    }
+}
+
 /// The children of `parent`, of each of its threads. `None` where the kernel does not list them (`CONFIG_PROC_CHILDREN`).
-fn children(parent: i32) -> Option<Vec<i32>> {
+pub(super) fn children(parent: i32) -> Option<Vec<i32>> {
     let mut found = Vec::new();
     let Ok(threads) = fs::read_dir(format!("/proc/{parent}/task")) else { return Some(found) };
     for thread in threads.flatten() {

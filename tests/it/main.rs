@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bytes;
+mod cancel;
 mod complete;
 mod detach;
 mod fake;
+mod finish;
 mod grandchild;
 mod harness;
 mod hostile;
@@ -12,6 +14,7 @@ mod house;
 mod inherit;
 mod killed;
 mod leave;
+mod limits;
 mod list;
 mod names;
 mod options;
@@ -23,6 +26,7 @@ mod pty;
 mod python;
 mod readme;
 mod records;
+mod retry;
 mod run;
 mod selftest;
 mod signals;

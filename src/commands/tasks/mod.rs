@@ -1,5 +1,6 @@
 //! `gco tasks`: reads the status directory and tells the truth.
 
+pub mod cancel;
 pub mod list;
 pub mod prune;
 pub mod status;
@@ -27,7 +28,7 @@ Examples:
   All that failed in the last day, for a script:
     gco tasks list --state failed --since 1d --json";
 
-/// Look at tasks, and clean up after them
+/// Look at tasks, end them, and clean up after them
 ///
 /// A task is named by its id, by the beginning of its id, or by its name, which means the newest task of that name. Where
 /// the task may be left out, the newest one is meant.
@@ -47,6 +48,7 @@ enum Command {
     #[command(visible_alias = "show")]
     Status(status::Args),
     Tail(tail::Args),
+    Cancel(cancel::Args),
     Prune(prune::Args),
 }
 
@@ -59,6 +61,7 @@ pub fn run(args: Args) -> Result<i32> {
         Command::List(args) => list::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Cancel(args) => cancel::run(&args),
         Command::Prune(args) => prune::run(&args),
     }
 }
