@@ -15,5 +15,6 @@ pub mod spawn;
 pub mod start;
 pub mod terminal;
 pub mod time;
+pub mod touch;
 pub mod watch;
 pub mod window;
