@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::StatusDir;
 use super::replace::TEMPORARY;
-use crate::task::TaskId;
+use crate::task::{LineName, TaskId};
 
 /// The milliseconds that a number in an id must lie between to be taken for a time: 2001 to 2286. Other
 /// tools put pids, seconds or counters in the same place.
@@ -103,6 +103,8 @@ pub struct Contents {
     pub locks: Vec<TaskId>,
     /// The names of the temporary files.
     pub temporaries: Vec<String>,
+    /// The waiting lines that have a file.
+    pub lines: Vec<LineName>,
 }
 
 /// Lists everything of gco's in the directory.
@@ -116,6 +118,7 @@ pub fn everything(dir: &StatusDir) -> io::Result<Contents> {
         Some(Kind::Log(id)) => found.stray_logs.push(id),
         Some(Kind::Lock(id)) => found.locks.push(id),
         Some(Kind::Temporary) => found.temporaries.push(name.to_owned()),
+        Some(Kind::Line(line)) => found.lines.push(line),
         None => {}
     })?;
     let recorded: HashSet<&TaskId> = found.records.iter().map(|listed| &listed.id).collect();
@@ -130,6 +133,7 @@ enum Kind {
     Log(TaskId),
     Lock(TaskId),
     Temporary,
+    Line(LineName),
 }
 
 fn kind(name: &str) -> Option<Kind> {
@@ -143,6 +147,9 @@ fn kind(name: &str) -> Option<Kind> {
     };
     if let Some(stem) = hidden.strip_suffix(".lock") {
         return id(stem).map(Kind::Lock);
+    }
+    if let Some(line) = LineName::from_file_name(name) {
+        return Some(Kind::Line(line));
     }
     let (stem, _random) = hidden.strip_suffix(TEMPORARY)?.rsplit_once('.')?;
     id(stem).map(|_| Kind::Temporary)
@@ -191,9 +198,23 @@ mod tests {
         assert_eq!(kind("a.b.log"), Some(Kind::Log(id("a.b")?)));
         assert_eq!(kind(".a.b.lock"), Some(Kind::Lock(id("a.b")?)));
         assert_eq!(kind(".a-1-2.Xy12.tmp"), Some(Kind::Temporary));
+        assert_eq!(kind(".group-a.lock.line"), LineName::group("a.lock").ok().map(Kind::Line));
+        assert_eq!(kind(".group-a.lock"), Some(Kind::Lock(id("group-a")?)));
         for other in [
-            "", ".", "..", ".json", ".log", "x", "a.tmp", ".a.tmp", ".x.json", "_x.json", "a b.log",
+            "",
+            ".",
+            "..",
+            ".json",
+            ".log",
+            "x",
+            "a.tmp",
+            ".a.tmp",
+            ".x.json",
+            "_x.json",
+            "a b.log",
             ".-x.lock",
+            ".group-.line",
+            ".x.line",
         ] {
             assert_eq!(kind(other), None, "{other:?}");
         }
