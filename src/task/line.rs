@@ -184,13 +184,19 @@ pub struct LineState {
     pub waiting: Vec<TaskId>,
 }
 
-/// Where a task stands in line.
+/// Where a task stands in line. Shown: `in group 'deploy'`, `for key 'nightly backup'`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The line.
     pub line: LineName,
     /// 1 for the one that is next.
     pub number: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", if self.line.is_group() { "in" } else { "for" }, self.line)
+    }
 }
 
 #[cfg(test)]

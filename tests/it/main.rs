@@ -12,6 +12,7 @@ mod house;
 mod inherit;
 mod killed;
 mod leave;
+mod line;
 mod list;
 mod names;
 mod options;
