@@ -68,7 +68,8 @@ impl Line {
                 file.set_limit(limit)?;
             }
             let ticket = file.append(id)?;
-            lock::take(file.as_file(), byte(IN_LINE, ticket))?;
+            // In the way can only be the moment in which somebody who has left meets the end of his wait: see `lock::wait`.
+            lock::take_in_turn(file.as_file(), byte(IN_LINE, ticket))?;
             file.end_arrival()?;
             return Self::with(dir, name, file, ticket);
         }
@@ -231,15 +232,13 @@ impl Line {
 /// What the system says, and `InvalidInput` if what is there is no file for this.
 pub fn look(dir: &StatusDir, name: &LineName) -> io::Result<Option<LineState>> {
     let Some(file) = LineFile::open(dir, name)? else { return Ok(None) };
-    let tasks = |base: u64| -> io::Result<Vec<TaskId>> {
-        let tickets = file.held(base).collect::<io::Result<Vec<u64>>>()?;
-        // An entry that is gone was that of a task that has just left.
-        Ok(tickets.into_iter().filter_map(|ticket| file.entry(ticket)).collect())
-    };
     // In this order: a task on its way from the one to the other is seen in at least one of them.
-    let mut waiting = tasks(IN_LINE)?;
-    let holders = tasks(PLACE)?;
-    waiting.retain(|id| !holders.contains(id));
+    let waiting = file.held(IN_LINE).collect::<io::Result<BTreeSet<u64>>>()?;
+    let holders = file.held(PLACE).collect::<io::Result<BTreeSet<u64>>>()?;
+    // An entry that is gone was that of a task that has just left.
+    let entry = |ticket: &u64| file.entry(*ticket);
+    let waiting = waiting.difference(&holders).filter_map(entry).collect();
+    let holders = holders.iter().filter_map(entry).collect();
     let limit = file.limit();
     Ok(Some(LineState {
         limit: limit.unwrap_or(DEFAULT_LIMIT),

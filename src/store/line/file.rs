@@ -134,7 +134,12 @@ impl LineFile {
             len = HEADER;
         }
         // An entry that was torn when its writer was killed is left as it is, and belongs to nobody.
-        let ticket = len.saturating_sub(HEADER).div_ceil(ENTRY);
+        let mut ticket = len.saturating_sub(HEADER).div_ceil(ENTRY);
+        for base in [IN_LINE, PLACE] {
+            // In a file that somebody has cut, tickets beyond its end are in use.
+            let beyond = lock::highest_held(&self.0, base + ticket..base + MOST)?;
+            ticket = beyond.map_or(ticket, |held| held - base + 1);
+        }
         let entry = format!("{id:<width$}\n", id = id.as_str(), width = ENTRY as usize - 1);
         self.0.write_all_at(entry.as_bytes(), HEADER + ticket * ENTRY)?;
         Ok(ticket)

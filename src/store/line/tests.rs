@@ -1,9 +1,10 @@
 //! The rules of the line. Threads whose files are opened apart are to the kernel what processes are.
 
+mod crowd;
+
 use super::*;
 use std::error::Error;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use tempfile::TempDir;
 
@@ -250,6 +251,18 @@ fn an_empty_line_is_short_and_a_torn_entry_is_nobodys() -> Tried {
     assert_eq!(room.numbers()?, (vec![], vec![20, 21]));
     assert_eq!(room.state()?.limit, 9);
     assert!(std::fs::read_to_string(&path)?.starts_with("gco line\nlimit: 00000009"));
+    // Somebody emptied the file.
+    std::fs::write(&path, "")?;
+    assert!(first.try_place()?);
+    let third = room.enter(22, None)?;
+    assert_eq!(
+        (third.ticket(), room.numbers()?),
+        (3, (vec![], vec![22])),
+        "who came before has no name any more"
+    );
+    assert!(!third.try_place()? && !second.try_place()? && room.state()?.holders.is_empty());
+    drop(first);
+    assert!(second.try_place()? && !third.try_place()?);
     Ok(())
 }
 
@@ -321,122 +334,5 @@ fn what_is_no_file_for_it_is_refused() -> Tried {
     let line = room.enter(5, None)?;
     assert!(line.try_place()?);
     assert_eq!(room.numbers()?, (vec![5], vec![]));
-    Ok(())
-}
-
-/// What the threads of a trial count together.
-#[derive(Default)]
-struct Tally {
-    running: AtomicUsize,
-    most: AtomicUsize,
-    ended: Mutex<Vec<u64>>,
-}
-
-/// `count` threads in a line at once, with places for `limit`. Some go before it is their turn, those that have a place go
-/// in different ways. Gives the tickets of those who had a place, in the order in which they ended, and the most
-/// that ran at once.
-fn trial(
-    room: &Room,
-    count: u64,
-    limit: u32,
-    goes_early: fn(u64) -> bool,
-) -> Result<(Vec<u64>, usize), Box<dyn Error>> {
-    let tally = Tally::default();
-    thread::scope(|scope| -> Tried {
-        let threads: Vec<_> = (0..count)
-            .map(|n| {
-                let tally = &tally;
-                scope.spawn(move || -> io::Result<()> {
-                    let line = Line::enter(&room.dir, &room.name, &TaskId::new("t", n, 0), Some(limit))?;
-                    if goes_early(n) {
-                        // Half as one that is killed, half as one that is cancelled.
-                        if n % 2 == 0 {
-                            line.leave();
-                        }
-                        return Ok(());
-                    }
-                    assert!(line.wait_for_place()?);
-                    assert_eq!(line.before()?, None, "it has passed somebody");
-                    let running = tally.running.fetch_add(1, Ordering::SeqCst) + 1;
-                    tally.most.fetch_max(running, Ordering::SeqCst);
-                    thread::yield_now();
-                    if let Ok(mut ended) = tally.ended.lock() {
-                        ended.push(line.ticket());
-                    }
-                    tally.running.fetch_sub(1, Ordering::SeqCst);
-                    if n % 3 == 0 {
-                        line.leave();
-                    }
-                    Ok(())
-                })
-            })
-            .collect();
-        for thread in threads {
-            thread.join().map_err(|_| "a thread panicked")??;
-        }
-        Ok(())
-    })?;
-    Ok((tally.ended.into_inner()?, tally.most.into_inner()))
-}
-
-#[test]
-fn two_hundred_at_once_and_never_more_than_three() -> Tried {
-    let room = Room::new()?;
-    let (ended, most) = trial(&room, 200, 3, |n| n % 5 == 1)?;
-    assert_eq!(ended.len(), 160, "nobody is stranded");
-    assert!(most <= 3, "{most} at once");
-    assert_eq!(room.numbers()?, (vec![], vec![]));
-    Ok(())
-}
-
-#[test]
-fn one_at_a_time_is_strictly_in_order() -> Tried {
-    let room = Room::new()?;
-    // One that stays in line, so that no ticket is given twice.
-    let gate = room.enter(1000, None)?;
-    assert!(gate.try_place()?);
-    let (to, placed) = mpsc::channel();
-    for n in 0..100 {
-        waiting(room.enter(n, None)?, &to);
-    }
-    drop(gate);
-    for ticket in 1..=100 {
-        assert_eq!(placed.recv()?.ticket(), ticket);
-    }
-    Ok(())
-}
-
-#[test]
-fn the_limit_changes_while_many_wait() -> Tried {
-    let room = Room::new()?;
-    let gate = room.enter(1000, None)?;
-    assert!(gate.try_place()?);
-    let (to, placed) = mpsc::channel();
-    for n in 0..120 {
-        waiting(room.enter(n, None)?, &to);
-    }
-    let mut running = vec![gate];
-    let mut next = 1;
-    for (at, limit) in [5, 2, 9, 1, 30, 3, 3, 12].into_iter().cycle().take(40).enumerate() {
-        set_limit(&room.dir, &room.name, limit)?;
-        // As many as there is room for, and not one more.
-        while running.len() < limit as usize && next <= 120 {
-            running.push(placed.recv()?);
-            next += 1;
-        }
-        assert!(placed.try_recv().is_err());
-        running.sort_by_key(Line::ticket);
-        let (holders, waiting) = room.numbers()?;
-        assert_eq!(holders.len(), running.len());
-        assert_eq!(waiting.len(), 121 - next);
-        running.remove(at % running.len()).leave();
-        if running.len() < limit as usize && next <= 120 {
-            running.push(placed.recv()?);
-            next += 1;
-        }
-        if running.is_empty() {
-            break;
-        }
-    }
     Ok(())
 }
