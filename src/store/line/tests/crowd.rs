@@ -19,7 +19,7 @@ fn two_hundred_at_once_and_never_more_than_three() -> Tried {
             ended.fetch_add(1, Ordering::SeqCst);
             running.fetch_sub(1, Ordering::SeqCst);
         }
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             line.leave();
         }
         Ok(())
