@@ -161,6 +161,7 @@ fn with_candidates(command: Command, line: CommandLine) -> Command {
     let add = |arg: clap::Arg| {
         let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
         let completer = match (arg.get_long(), value.as_deref()) {
+            (_, Some("GROUP")) => ArgValueCompleter::new(groups),
             (None, Some("TASK")) => ArgValueCompleter::new(tasks),
             (Some("name"), _) => ArgValueCompleter::new(names),
             (Some("label"), _) => ArgValueCompleter::new(labels),
@@ -221,6 +222,16 @@ fn labels(current: &OsStr) -> Vec<CompletionCandidate> {
     let mut all: Vec<String> = of_each.into_iter().flatten().collect();
     all.retain(|label| is_plain(label) && begins(label, current) && seen.insert(label.clone()));
     all.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The groups that are in use or have a limit.
+fn groups(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Ok(Some(dir)) = StatusDir::for_reading() else { return Vec::new() };
+    let lines = scan::everything(&dir).map(|found| found.lines).unwrap_or_default();
+    let names = lines.iter().filter(|line| line.is_group()).map(|line| line.name().to_owned());
+    let mut names: Vec<String> = names.filter(|name| begins(name, current)).collect();
+    names.sort();
+    names.into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// The command to be run, then its arguments, of which all that can be known is that they may be files.

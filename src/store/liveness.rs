@@ -66,8 +66,13 @@ pub fn judge(evidence: Evidence) -> Liveness {
         return Liveness { state: written, is_alive };
     }
     if lock == Some(Probe::Held) {
-        // Supervised, wherever from. A command that is about to be started counts as running.
-        let is_alive = if not_started { pids_count.then_some(written == State::Running) } else { runs };
+        // Supervised, wherever from. A command that is about to be started counts as running, one that waits for its turn
+        // does not, whatever process the record names.
+        let is_alive = match written {
+            State::Queued => Some(false),
+            _ if not_started => pids_count.then_some(true),
+            _ => runs,
+        };
         return Liveness { state: written, is_alive };
     }
     if !same_machine {
@@ -85,6 +90,7 @@ pub fn judge(evidence: Evidence) -> Liveness {
         Some(false) => {
             Liveness { state: State::Orphaned, is_alive: if not_started { Some(false) } else { runs } }
         }
+        Some(true) if written == State::Queued => Liveness { state: written, is_alive: Some(false) },
         Some(true) | None => Liveness { state: written, is_alive: runs },
     }
 }
@@ -189,6 +195,19 @@ mod tests {
         assert_eq!(shown(foreign), (State::Running, Some(true)));
         assert_eq!(shown(Evidence { command: Found::Gone, ..foreign }), (State::Orphaned, Some(false)));
         assert_eq!(shown(Evidence { command: Found::Unnamed, ..foreign }), (State::Running, None));
+    }
+
+    #[test]
+    fn nothing_of_a_queued_task_runs() {
+        let queued = Evidence { written: State::Queued, not_started: true, ..RUNNING };
+        assert_eq!(shown(queued), (State::Queued, Some(false)));
+        assert_eq!(shown(Evidence { lock: None, ..queued }), (State::Queued, Some(false)));
+        assert_eq!(shown(Evidence { pids_count: false, ..queued }), (State::Queued, Some(false)));
+        assert_eq!(shown(Evidence { lock: Some(Probe::Free), ..queued }), (State::Orphaned, Some(false)));
+        // Of another tool: the process it names is whatever waits.
+        let theirs = Evidence { lock: None, supervisor: Found::Unnamed, not_started: false, ..queued };
+        assert_eq!(shown(theirs), (State::Queued, Some(false)));
+        assert_eq!(shown(Evidence { command: Found::Gone, ..theirs }), (State::Orphaned, Some(false)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! shown of a task is its effective state, not just what was written.
 
 pub mod dir;
+pub mod line;
 pub mod liveness;
 pub mod load;
 pub mod lockfile;

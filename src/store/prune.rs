@@ -17,11 +17,11 @@ use super::liveness::Here;
 use super::load::{LoadError, Task, load};
 use super::retention::{Candidate, Standing};
 use super::scan::{self, Contents, NewestFirst};
-use super::{StatusDir, lockfile};
+use super::{StatusDir, line, lockfile};
 use crate::sys::lock::Probe;
 use crate::sys::process;
 use crate::task::record::field;
-use crate::task::{Record, State, TaskId};
+use crate::task::{LineName, Record, State, TaskId};
 
 /// How long something that belongs to no task must have been left alone to be taken for a leftover. A task is
 /// without its record or its lock for moments only.
@@ -80,9 +80,16 @@ pub struct Leftover {
     pub path: PathBuf,
     /// Its length in bytes.
     pub size: u64,
-    /// The task it belonged to, if it is a log or a lock.
-    owner: Option<TaskId>,
-    is_log: bool,
+    kind: Kind,
+}
+
+/// What a leftover was for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Log(TaskId),
+    Lock(TaskId),
+    Line(LineName),
+    Temporary,
 }
 
 impl Leftover {
@@ -93,18 +100,21 @@ impl Leftover {
     }
 }
 
-/// Finds the logs without a record, the temporary files and the lock files that nobody needs any more.
+/// Finds the logs without a record, the temporary files, and the lock files and waiting lines that nobody needs any more.
 #[must_use]
 pub fn leftovers(dir: &StatusDir, contents: &Contents, here: &Here) -> Vec<Leftover> {
-    let logs = contents.stray_logs.iter().map(|id| (dir.log(id), Some(id), true));
-    let locks = contents.locks.iter().map(|id| (dir.lock(id), Some(id), false));
-    let temporaries = contents.temporaries.iter().map(|name| (dir.path().join(name), None, false));
+    let logs = contents.stray_logs.iter().map(|id| (dir.log(id), Kind::Log(id.clone())));
+    let locks = contents.locks.iter().map(|id| (dir.lock(id), Kind::Lock(id.clone())));
+    let temporaries = contents.temporaries.iter().map(|name| (dir.path().join(name), Kind::Temporary));
+    let lines =
+        contents.lines.iter().map(|name| (dir.path().join(name.file_name()), Kind::Line(name.clone())));
     // A request belongs to a task as its lock does, and goes with it.
-    let requests = contents.requests.iter().map(|(name, id)| (dir.path().join(name), Some(id), false));
+    let requests = contents.requests.iter().map(|(name, id)| (dir.path().join(name), Kind::Lock(id.clone())));
     logs.chain(temporaries)
         .chain(requests)
         .chain(locks)
-        .map(|(path, owner, is_log)| Leftover { path, size: 0, owner: owner.cloned(), is_log })
+        .chain(lines)
+        .map(|(path, kind)| Leftover { path, size: 0, kind })
         .filter_map(|leftover| {
             let meta = still_left(dir, &leftover, here)?;
             Some(Leftover { size: meta.len(), ..leftover })
@@ -117,10 +127,12 @@ pub fn leftovers(dir: &StatusDir, contents: &Contents, here: &Here) -> Vec<Lefto
 /// # Errors
 /// What the system says.
 pub fn clear(dir: &StatusDir, leftover: &Leftover, here: &Here) -> io::Result<Option<u64>> {
-    if still_left(dir, leftover, here).is_none() {
-        return Ok(None);
+    let Some(meta) = still_left(dir, leftover, here) else { return Ok(None) };
+    match &leftover.kind {
+        // Somebody may get in line at this moment.
+        Kind::Line(name) => Ok(line::remove_unused(dir, name)?.then_some(meta.len())),
+        _ => unlink(&leftover.path),
     }
-    unlink(&leftover.path)
 }
 
 /// Removes the oldest of the tasks that are over until `keep` of them are left, and gives their number. 0 keeps all.
@@ -187,13 +199,11 @@ fn still_left(dir: &StatusDir, leftover: &Leftover, here: &Here) -> Option<Metad
     if !is_ours || age < LEFT_ALONE {
         return None;
     }
-    let is_unused = match &leftover.owner {
-        None => true,
-        Some(id) if leftover.is_log => {
-            lockfile::probe(dir, id) != Some(Probe::Held) && is_absent(&dir.record(id))
-        }
+    let is_unused = match &leftover.kind {
+        Kind::Temporary => true,
+        Kind::Log(id) => lockfile::probe(dir, id) != Some(Probe::Held) && is_absent(&dir.record(id)),
         // The free lock of an orphan is what tells that it is one.
-        Some(id) => {
+        Kind::Lock(id) => {
             lockfile::probe(dir, id) != Some(Probe::Held)
                 && match load(dir, id, here) {
                     Err(LoadError::Missing) => true,
@@ -201,6 +211,7 @@ fn still_left(dir: &StatusDir, leftover: &Leftover, here: &Here) -> Option<Metad
                     Err(_) => false,
                 }
         }
+        Kind::Line(name) => line::is_unused(dir, name),
     };
     is_unused.then_some(meta)
 }

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::StatusDir;
 use super::replace::TEMPORARY;
-use crate::task::TaskId;
+use crate::task::{LineName, TaskId};
 
 /// The milliseconds that a number in an id must lie between to be taken for a time: 2001 to 2286. Other
 /// tools put pids, seconds or counters in the same place.
@@ -105,6 +105,8 @@ pub struct Contents {
     pub temporaries: Vec<String>,
     /// Requests to end a task: their names and the task's id.
     pub requests: Vec<(String, TaskId)>,
+    /// The waiting lines that have a file.
+    pub lines: Vec<LineName>,
 }
 
 /// Lists everything of gco's in the directory.
@@ -119,6 +121,7 @@ pub fn everything(dir: &StatusDir) -> io::Result<Contents> {
         Some(Kind::Lock(id)) => found.locks.push(id),
         Some(Kind::Temporary) => found.temporaries.push(name.to_owned()),
         Some(Kind::Request(id)) => found.requests.push((name.to_owned(), id)),
+        Some(Kind::Line(line)) => found.lines.push(line),
         None => {}
     })?;
     let recorded: HashSet<&TaskId> = found.records.iter().map(|listed| &listed.id).collect();
@@ -134,6 +137,7 @@ enum Kind {
     Lock(TaskId),
     Request(TaskId),
     Temporary,
+    Line(LineName),
 }
 
 fn kind(name: &str) -> Option<Kind> {
@@ -150,6 +154,9 @@ fn kind(name: &str) -> Option<Kind> {
     }
     if let Some(stem) = hidden.strip_suffix(".cancel").or_else(|| hidden.strip_suffix(".cancelling")) {
         return id(stem).map(Kind::Request);
+    }
+    if let Some(line) = LineName::from_file_name(name) {
+        return Some(Kind::Line(line));
     }
     let (stem, _random) = hidden.strip_suffix(TEMPORARY)?.rsplit_once('.')?;
     id(stem).map(|_| Kind::Temporary)
@@ -200,9 +207,23 @@ mod tests {
         assert_eq!(kind(".a-1-2.Xy12.tmp"), Some(Kind::Temporary));
         assert_eq!(kind(".a-1.cancel"), Some(Kind::Request(id("a-1")?)));
         assert_eq!(kind(".a-1.cancelling"), Some(Kind::Request(id("a-1")?)));
+        assert_eq!(kind(".group-a.lock.line"), LineName::group("a.lock").ok().map(Kind::Line));
+        assert_eq!(kind(".group-a.lock"), Some(Kind::Lock(id("group-a")?)));
         for other in [
-            "", ".", "..", ".json", ".log", "x", "a.tmp", ".a.tmp", ".x.json", "_x.json", "a b.log",
+            "",
+            ".",
+            "..",
+            ".json",
+            ".log",
+            "x",
+            "a.tmp",
+            ".a.tmp",
+            ".x.json",
+            "_x.json",
+            "a b.log",
             ".-x.lock",
+            ".group-.line",
+            ".x.line",
         ] {
             assert_eq!(kind(other), None, "{other:?}");
         }

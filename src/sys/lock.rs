@@ -90,6 +90,37 @@ fn set_and_wait(file: &File, lock: &libc::flock) -> io::Result<()> {
 /// # Errors
 /// What the file system says.
 pub fn lowest_held(file: &File, bytes: Range<u64>) -> io::Result<Option<u64>> {
+    let mut lowest = None;
+    // The kernel tells of any holder, in an order of its own: what is below must be asked about until there is none.
+    while let Some(held) = any_held(file, bytes.start..lowest.unwrap_or(bytes.end))? {
+        lowest = Some(held);
+    }
+    Ok(lowest)
+}
+
+/// The highest of `bytes` that somebody else holds. Takes nothing.
+///
+/// # Errors
+/// What the file system says.
+pub fn highest_held(file: &File, bytes: Range<u64>) -> io::Result<Option<u64>> {
+    let Some(mut highest) = any_held(file, bytes.clone())? else { return Ok(None) };
+    let mut end = bytes.end;
+    // All from `end` on are free, and `highest` was held; each question halves what is between.
+    while highest + 1 < end {
+        let middle = highest + (end - highest).div_ceil(2);
+        match any_held(file, middle..end)? {
+            Some(held) => highest = held,
+            None => end = middle,
+        }
+    }
+    Ok(Some(highest))
+}
+
+/// One of `bytes` that somebody else holds, whichever the kernel comes upon first. Takes nothing.
+///
+/// # Errors
+/// What the file system says.
+pub fn any_held(file: &File, bytes: Range<u64>) -> io::Result<Option<u64>> {
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -104,7 +135,7 @@ pub fn lowest_held(file: &File, bytes: Range<u64>) -> io::Result<Option<u64>> {
 /// Whether somebody holds `byte` of `file`. Takes nothing.
 #[must_use]
 pub fn probe(file: &File, byte: u64) -> Probe {
-    match lowest_held(file, byte..byte + 1) {
+    match any_held(file, byte..byte + 1) {
         Ok(None) => Probe::Free,
         Ok(Some(_)) => Probe::Held,
         Err(_) => Probe::Unknown,
@@ -136,6 +167,26 @@ mod tests {
         assert_eq!((probe(&one, 4), probe(&third, 3)), (Probe::Free, Probe::Held));
         drop(one);
         assert_eq!(probe(&third, 3), Probe::Free);
+        Ok(())
+    }
+
+    #[test]
+    fn the_lowest_and_the_highest_are_found_in_whatever_order_they_were_taken() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("lock");
+        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut holders = Vec::new();
+        for byte in [9, 3, 70, 12, 5, 41] {
+            let file = open()?;
+            take(&file, byte..byte + 1)?;
+            holders.push(file);
+        }
+        let eye = open()?;
+        assert_eq!((lowest_held(&eye, 0..100)?, highest_held(&eye, 0..100)?), (Some(3), Some(70)));
+        assert_eq!((lowest_held(&eye, 4..10)?, highest_held(&eye, 4..10)?), (Some(5), Some(9)));
+        assert_eq!((lowest_held(&eye, 12..13)?, highest_held(&eye, 12..13)?), (Some(12), Some(12)));
+        assert_eq!((lowest_held(&eye, 13..41)?, highest_held(&eye, 71..100)?), (None, None));
+        assert_eq!((lowest_held(&eye, 5..5)?, highest_held(&eye, 5..5)?), (None, None));
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ pub mod spawn;
 pub mod start;
 pub mod terminal;
 pub mod time;
+pub mod touch;
 pub mod tree;
 pub mod watch;
 pub mod window;

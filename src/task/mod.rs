@@ -4,6 +4,7 @@
 //! environment or asks the clock, so every other room may lean on it.
 
 pub mod id;
+pub mod line;
 pub mod outcome;
 pub mod record;
 pub mod size;
@@ -15,6 +16,7 @@ pub mod text;
 pub mod timestamp;
 
 pub use id::TaskId;
+pub use line::LineName;
 pub use outcome::{Exit, Outcome};
 pub use record::Record;
 pub use spec::Spec;

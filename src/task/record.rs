@@ -50,6 +50,7 @@ pub mod field {
     pub const MAX_RSS_KIB: &str = "max_rss_kib";
     pub const PID: &str = "pid";
     pub const PID_START: &str = "pid_start";
+    pub const PLACE: &str = "place";
     pub const QUEUED_AT: &str = "queued_at";
     pub const SCHEMA: &str = "schema";
     pub const SIGNAL: &str = "signal";
@@ -64,7 +65,6 @@ pub mod field {
     pub const SYSTEM_MS: &str = "system_ms";
     pub const TAIL: &str = "tail";
     pub const TASK_ID: &str = "task_id";
-    pub const TICKET: &str = "ticket";
     pub const TOOL: &str = "tool";
     pub const UPDATED_AT: &str = "updated_at";
     pub const USER: &str = "user";

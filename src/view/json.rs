@@ -12,13 +12,17 @@ use crate::task::TaskId;
 use crate::task::record::field;
 use crate::task::text::deceives;
 
-/// The record of a task as on disk, with the effective `state`, `is_alive`, and the `task_id` that its file's name says.
+/// The record of a task as on disk, with the effective `state`, `is_alive`, the `task_id` that its file's name says, and its
+/// `place`, if it waits in a line and that is known.
 #[must_use]
 pub fn record(task: &Shown<'_>) -> Value {
     let mut fields: Map<String, Value> = task.record.fields().clone();
     fields.insert(field::TASK_ID.to_owned(), Value::from(task.id.as_str()));
     fields.insert(field::STATE.to_owned(), Value::from(task.state.as_str()));
     fields.insert(field::IS_ALIVE.to_owned(), task.is_alive.map_or(Value::Null, Value::from));
+    if let Some(place) = task.place {
+        fields.insert(field::PLACE.to_owned(), Value::from(place.number));
+    }
     Value::Object(fields)
 }
 
@@ -106,15 +110,19 @@ impl<W: Write> Listing<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::{Record, State};
+    use crate::task::line::Place;
+    use crate::task::{LineName, Record, State};
 
     #[test]
     fn a_record_is_told_with_what_is_true_of_it() -> Result<(), Box<dyn std::error::Error>> {
         let id = TaskId::parse("a-1")?;
         let stored = Record::from_bytes(br#"{"state":"running","task_id":"../x","mine":[1],"argv":["a"]}"#)?;
-        let task = Shown { id: &id, record: &stored, state: State::Orphaned, is_alive: None };
+        let task = Shown { id: &id, record: &stored, state: State::Orphaned, is_alive: None, place: None };
         let wanted = r#"{"argv":["a"],"is_alive":null,"mine":[1],"state":"orphaned","task_id":"a-1"}"#;
         assert_eq!(compact(&record(&task)), wanted);
+        let place = Place { line: LineName::group("deploy")?, number: 2 };
+        let queued = Shown { state: State::Queued, place: Some(&place), ..task };
+        assert_eq!(record(&queued)["place"], 2);
         let mut out = Vec::new();
         let mut listing = Listing::begin(&mut out)?;
         listing.add(&task)?;

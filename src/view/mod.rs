@@ -5,6 +5,7 @@
 //! it can neither move the cursor nor break a row.
 
 pub mod json;
+pub mod line;
 pub mod lines;
 pub mod log;
 pub mod paint;
@@ -14,6 +15,7 @@ pub mod words;
 
 use std::time::Duration;
 
+use crate::task::line::Place;
 use crate::task::record::field;
 use crate::task::{Record, State, TaskId};
 
@@ -28,6 +30,8 @@ pub struct Shown<'a> {
     pub state: State,
     /// Whether the command itself still runs; `None` if that cannot be known.
     pub is_alive: Option<bool>,
+    /// Where it stands in line, if it waits in one and that is known.
+    pub place: Option<&'a Place>,
 }
 
 /// How what is shown is laid out.
@@ -74,6 +78,24 @@ impl Shown<'_> {
         }
     }
 
+    /// What a queued task waits for: `2nd in group 'deploy'`, `after build-1-0 and 2 more`. `None` if it is not queued, or
+    /// that is not known.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<String> {
+        if self.state != State::Queued {
+            return None;
+        }
+        if let Some(place) = self.place {
+            return Some(format!("{} {place}", words::ordinal(place.number)));
+        }
+        let mut before = self.record.texts(field::AFTER).map(words::one_line).filter(|id| !id.is_empty());
+        let first = before.next()?;
+        Some(match before.count() {
+            0 => format!("after {first}"),
+            more => format!("after {first} and {more} more"),
+        })
+    }
+
     /// A field that is text, on one line and fit for a screen; `None` if there is nothing in it to see.
     #[must_use]
     pub fn line(&self, name: &str) -> Option<String> {
@@ -84,6 +106,7 @@ impl Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::LineName;
 
     #[test]
     fn a_running_task_is_timed_by_the_clock() -> Result<(), Box<dyn std::error::Error>> {
@@ -92,7 +115,8 @@ mod tests {
             br#"{"started_at":"2026-11-21T10:00:00Z","elapsed_seconds":5,"updated_at":"2026-11-21T10:00:05Z"}"#,
         )?;
         let now = 1_795_255_200 + 90;
-        let elapsed = |state, is_alive| Shown { id: &id, record: &record, state, is_alive }.elapsed(now);
+        let elapsed =
+            |state, is_alive| Shown { id: &id, record: &record, state, is_alive, place: None }.elapsed(now);
         assert_eq!(elapsed(State::Running, Some(true)), Some(Duration::from_secs(90)));
         assert_eq!(elapsed(State::Orphaned, Some(true)), Some(Duration::from_secs(90)));
         assert_eq!(elapsed(State::Orphaned, Some(false)), Some(Duration::from_secs(5)));
@@ -112,9 +136,27 @@ mod tests {
             ("{}", None),
         ] {
             let record = Record::from_bytes(text.as_bytes())?;
-            let task = Shown { id: &id, record: &record, state: State::Running, is_alive: None };
+            let task = Shown { id: &id, record: &record, state: State::Running, is_alive: None, place: None };
             assert_eq!(task.progress().as_deref(), shown, "{text}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_queued_task_waits_for() -> Result<(), Box<dyn std::error::Error>> {
+        let id = TaskId::parse("a-1")?;
+        let after = Record::from_bytes(br#"{"after":["b-1","c-1",7,"d\u001b[2J-1"]}"#)?;
+        let one = Record::from_bytes(br#"{"after":["b-1"]}"#)?;
+        let none = Record::from_bytes(br#"{"after":"b-1"}"#)?;
+        let place = Place { line: LineName::group("deploy")?, number: 2 };
+        let waits_for =
+            |record, state, place| Shown { id: &id, record, state, is_alive: Some(false), place }.waits_for();
+        let queued = |record, place| waits_for(record, State::Queued, place);
+        assert_eq!(queued(&after, None).as_deref(), Some("after b-1 and 2 more"));
+        assert_eq!(queued(&one, None).as_deref(), Some("after b-1"));
+        assert_eq!(queued(&one, Some(&place)).as_deref(), Some("2nd in group 'deploy'"));
+        assert_eq!(queued(&none, None), None);
+        assert_eq!(waits_for(&one, State::Running, Some(&place)), None);
         Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::paint::Paint;
 use super::words::{ago, cut, grouped, indented_line, one_line, quote};
 use super::{Shown, Style};
@@ -27,6 +29,7 @@ pub fn lines(task: &Shown<'_>, around: &Around, style: Style) -> Vec<String> {
     panel.title(task);
     panel.lines.push(String::new());
     panel.command(task.record);
+    panel.order(task);
     panel.processes(task);
     panel.times(task);
     panel.outcome(task);
@@ -82,6 +85,18 @@ impl Panel {
         self.field("where", &if host.is_empty() { user.replace(" on ", "") } else { user + &host });
     }
 
+    /// What it had to wait for, or waits for.
+    fn order(&mut self, task: &Shown<'_>) {
+        let record = task.record;
+        self.text("group", record, field::GROUP);
+        self.text("key", record, field::KEY);
+        let after: Vec<String> = record.texts(field::AFTER).map(one_line).collect();
+        self.field("after", &after.join(", "));
+        if let Some(place) = task.place {
+            self.field("waits for", &format!("place {} {place}", grouped(place.number)));
+        }
+    }
+
     fn processes(&mut self, task: &Shown<'_>) {
         let record = task.record;
         let supervisor = record.pid(field::SUPERVISOR_PID);
@@ -115,6 +130,7 @@ impl Panel {
                 self.field(name, &moment(at));
             }
         };
+        time("queued", field::QUEUED_AT);
         time("started", field::STARTED_AT);
         time("ended", field::FINISHED_AT);
         if task.state.is_live() || task.state == State::Orphaned {
@@ -124,6 +140,10 @@ impl Panel {
             let runs = task.state.is_live() || task.is_alive == Some(true);
             let name = if runs { "elapsed" } else { "took" };
             self.field(name, &span::brief(span));
+        }
+        if let Some(attempt) = task.record.count(field::ATTEMPT) {
+            let of = task.record.count(field::ATTEMPTS).map(|all| format!(" of {all}")).unwrap_or_default();
+            self.field("attempt", &format!("{attempt}{of}"));
         }
         if let Some(done) = task.progress() {
             let last = task.line(field::LAST_STACK).map(|last| format!(", last {last}")).unwrap_or_default();
@@ -140,6 +160,7 @@ impl Panel {
         } else {
             self.text("signal", record, field::SIGNAL);
         }
+        self.field("cancelled", &cancelled_by(record));
         // What the exit code says already need not be said twice.
         let error = task.line(field::ERROR).filter(|text| !text.starts_with("exit_code="));
         self.painted("error", &error.unwrap_or_default(), bad);
@@ -204,10 +225,30 @@ impl Panel {
     }
 }
 
+/// Who cancelled the task, and how: `by ada, pid 4242, SIGTERM`.
+fn cancelled_by(record: &Record) -> String {
+    let Some(by) = record.fields().get(field::CANCELLED_BY).and_then(Value::as_object) else {
+        return String::new();
+    };
+    let text =
+        |name: &str| by.get(name).and_then(Value::as_str).map(one_line).filter(|text| !text.is_empty());
+    let mut parts = Vec::new();
+    parts.extend(text("user"));
+    parts.extend(by.get("pid").and_then(Value::as_i64).map(|pid| format!("pid {pid}")));
+    // Where it happened is news only if it was not where the task runs.
+    let elsewhere = text("host").filter(|host| record.text(field::HOST).map(one_line).as_ref() != Some(host));
+    parts.extend(elsewhere.map(|host| format!("on {host}")));
+    parts.extend(text("signal"));
+    if parts.is_empty() { String::new() } else { format!("by {}", parts.join(", ")) }
+}
+
 /// What a state does not say by itself.
 fn remark(task: &Shown<'_>) -> Option<&'static str> {
     match (task.state, task.is_alive) {
         (State::Orphaned, Some(true)) => Some("nobody supervises it any more, and its command still runs"),
+        (State::Orphaned, Some(false)) if task.record.state() == Some(State::Queued) => {
+            Some("nobody supervises it any more, and its command was never started")
+        }
         (State::Orphaned, Some(false)) => Some("nobody supervises it any more, and its command is gone"),
         (State::Orphaned, None) => Some("nobody supervises it any more"),
         (State::Running | State::Queued, None) => {
@@ -221,14 +262,25 @@ fn remark(task: &Shown<'_>) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::TaskId;
+    use crate::task::line::Place;
+    use crate::task::{LineName, TaskId};
 
     fn shown(json: &str, state: State, is_alive: Option<bool>) -> Result<String, Box<dyn std::error::Error>> {
+        shown_in_line(json, state, is_alive, None)
+    }
+
+    fn shown_in_line(
+        json: &str,
+        state: State,
+        is_alive: Option<bool>,
+        place: Option<&Place>,
+    ) -> Result<String, Box<dyn std::error::Error>> {
         let id = TaskId::parse("deploy-1795257252000-0")?;
         let record = Record::from_bytes(json.as_bytes())?;
         let around = Around { log_path: "/s/deploy-1795257252000-0.log".to_owned(), log: Ok(12_345) };
         let style = Style { width: Some(40), colour: false, now: 1_795_257_472 };
-        Ok(lines(&Shown { id: &id, record: &record, state, is_alive }, &around, style).join("\n"))
+        let task = Shown { id: &id, record: &record, state, is_alive, place };
+        Ok(lines(&task, &around, style).join("\n"))
     }
 
     #[test]
@@ -284,17 +336,66 @@ deploy-1795257252000-0  failed
     }
 
     #[test]
+    fn a_queued_task_says_what_it_waits_for() -> Result<(), Box<dyn std::error::Error>> {
+        let place = Place { line: LineName::group("deploy")?, number: 2 };
+        let text = shown_in_line(
+            r#"{"argv":["make"],"pid":6,"supervisor_pid":6,"group":"deploy","key":"k","after":["build-1-0","test-1-0"],
+                "queued_at":"2026-11-21T10:34:12Z","attempt":2,"attempts":4}"#,
+            State::Queued,
+            Some(false),
+            Some(&place),
+        )?;
+        let wanted = "\
+deploy-1795257252000-0  queued
+
+  command     make
+  group       deploy
+  key         k
+  after       build-1-0, test-1-0
+  waits for   place 2 in group 'deploy'
+  pid         not started yet
+  supervisor  6
+  queued      2026-11-21 10:34:12 UTC, 3m ago
+  attempt     2 of 4
+  log         /s/deploy-1795257252000-0.log (12,345 bytes)";
+        assert_eq!(text, wanted);
+        let text = shown(r#"{"pid":6,"supervisor_pid":6,"state":"queued"}"#, State::Orphaned, Some(false))?;
+        assert!(text.contains("its command was never started"), "{text}");
+        Ok(())
+    }
+
+    #[test]
+    fn who_cancelled_it_is_told() -> Result<(), Box<dyn std::error::Error>> {
+        for (by, told) in [
+            (
+                r#"{"user":"ada","pid":4242,"host":"box","signal":"SIGTERM"}"#,
+                Some("by ada, pid 4242, SIGTERM"),
+            ),
+            (r#"{"user":"ada","pid":4242,"host":"desk"}"#, Some("by ada, pid 4242, on desk")),
+            (r#"{"user":"a\u001b[2J\nb","pid":"x"}"#, Some("by a b")),
+            ("{}", None),
+            ("\"ada\"", None),
+        ] {
+            let json = format!("{{\"host\":\"box\",\"cancelled_by\":{by}}}");
+            let text = shown(&json, State::Cancelled, Some(false))?;
+            let line = text.lines().find_map(|line| line.strip_prefix("  cancelled   "));
+            assert_eq!(line, told, "{by}");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn no_field_breaks_a_line() -> Result<(), Box<dyn std::error::Error>> {
         let nasty = r"a\nb\u001b[2J\u001b]0;t\u0007\u202ec";
-        let names = ["cwd", "host", "user", "last_stack", "signal", "error"];
+        let names = ["cwd", "host", "user", "last_stack", "signal", "error", "group", "key"];
         let fields: Vec<String> = names.iter().map(|name| format!("\"{name}\":\"{nasty}\"")).collect();
         let json = format!(
-            "{{{},\"argv\":[\"{nasty}\"],\"labels\":{{\"{nasty}\":\"{nasty}\"}},\"warnings\":[\"{nasty}\"],\"tail\":[\"{nasty}\"],\"stacks_completed\":1}}",
+            "{{{},\"argv\":[\"{nasty}\"],\"labels\":{{\"{nasty}\":\"{nasty}\"}},\"warnings\":[\"{nasty}\"],\"tail\":[\"{nasty}\"],\"after\":[\"{nasty}\"],\"stacks_completed\":1}}",
             fields.join(",")
         );
         let text = shown(&json, State::Failed, None)?;
         assert!(!text.contains(|c: char| c != '\n' && (c.is_control() || c == '\u{202e}')), "{text:?}");
-        assert_eq!(text.lines().count(), 14, "{text}");
+        assert_eq!(text.lines().count(), 17, "{text}");
         Ok(())
     }
 }

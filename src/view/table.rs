@@ -49,7 +49,11 @@ impl Table {
 
     /// Adds a task.
     pub fn add(&mut self, task: &Shown<'_>) {
-        let message = task.line(field::LAST_MESSAGE).or_else(|| task.line(field::ERROR)).unwrap_or_default();
+        let message = task
+            .waits_for()
+            .or_else(|| task.line(field::LAST_MESSAGE))
+            .or_else(|| task.line(field::ERROR))
+            .unwrap_or_default();
         self.push(
             [
                 task.id.to_string(),
@@ -170,12 +174,14 @@ mod tests {
             record: &running,
             state: State::Running,
             is_alive: None,
+            place: None,
         });
         table.add(&Shown {
             id: &id("backup-1795251600000-0")?,
             record: &failed,
             state: State::Failed,
             is_alive: None,
+            place: None,
         });
         table.add_unreadable(&id("x-1795251600000-0")?, NOW - 86_400, "it is empty");
         Ok(table)

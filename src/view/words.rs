@@ -112,6 +112,19 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// `1st`, `2nd`, `3rd`, `4th`, `11th`, `1,021st`.
+#[must_use]
+pub fn ordinal(number: u64) -> String {
+    let end = match (number % 100, number % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{}{end}", grouped(number))
+}
+
 /// Arguments as a shell takes them, to be pasted. What a screen cannot show, or must not, is written as an escape in
 /// `$'…'`.
 #[must_use]
@@ -207,6 +220,12 @@ mod tests {
     #[test]
     fn numbers_are_grouped() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn places_are_counted() {
+        let shown = [1, 2, 3, 4, 11, 12, 13, 21, 111, 1021].map(ordinal);
+        assert_eq!(shown, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "111th", "1,021st"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 use gco::log::format::{MAX_PAYLOAD, Tag};
 use gco::store::liveness::PID_NAMESPACE;
 use gco::store::retention::DEFAULT_KEEP;
+use gco::task::line::DEFAULT_LIMIT;
 use gco::task::record::{MAX_BYTES, TAIL_LINES, field};
 use gco::task::{State, Stream, id};
 
@@ -66,11 +67,24 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (field::LOG_TRUNCATED, "boolean", "Whether any output is not in the log."),
     (field::WARNINGS, "array of strings", "What went wrong with the bookkeeping."),
     (field::LABELS, "object of strings", "The labels."),
+    (field::QUEUED_AT, "timestamp", "When the task was told to wait, if it had to."),
+    (field::GROUP, "string", "The group, of which so many run at once."),
+    (field::KEY, "string", "The key, with which one runs at once."),
+    (field::AFTER, "array of strings", "The ids of the tasks that had to end first."),
+    (field::ATTEMPT, "integer", "Which attempt this is or was, from 1; there if more than one is allowed."),
+    (field::ATTEMPTS, "integer", "How many attempts are allowed; there if it is more than one."),
+    (
+        field::CANCELLED_BY,
+        "object",
+        "Who cancelled the task: user, pid and host, and the signal with which it was told to end.",
+    ),
 ];
 
 fn meaning(state: State) -> &'static str {
     match state {
-        State::Queued => "It waits for its turn. (Other tools write this; gco does not yet.)",
+        State::Queued => {
+            "It waits for its turn: for a place in its group, for the others with its key, or for other tasks to end."
+        }
         State::Running => "The command runs, or is about to.",
         State::Succeeded => "The command ended with exit code 0.",
         State::Failed => "The command ended in any other way, or could not be started.",
@@ -139,6 +153,7 @@ pub fn page() -> String {
     record(&mut page);
     states(&mut page);
     log(&mut page);
+    lines(&mut page);
     around(&mut page);
     let mut text = Vec::new();
     page.0.to_writer(&mut text).unwrap();
@@ -157,6 +172,10 @@ fn directory(page: &mut Page) {
     );
     page.entry(".ID.lock", "On it the supervisor holds a lock as long as the task is under way.");
     page.entry(".ID.*.tmp", "A record that is being written.");
+    page.entry(
+        ".group-NAME.line, .key-KEY.line",
+        "The line in which tasks of a group, or with a key, wait for their turn: see LINES.",
+    );
     page.text("Nothing is opened but a regular file with one link and the right owner. Files of a running task that vanish are put back.");
     page.section("IDS");
     page.text("NAME-MILLISECONDS-COUNTER: the name of the task, when it began in milliseconds since 1970, and a number that tells apart what would be the same. The name is that of --name, else the base name of the command, in which what is not a letter, digit, '.', '_' or '-' is replaced with '_'.");
@@ -181,6 +200,8 @@ fn record(page: &mut Page) {
         "boolean or null",
         "Whether the command itself still runs; null if that cannot be told from here.",
     );
+    page.text("Of a task that waits in line, and whose line can be looked at, it shows one more:");
+    page.field(field::PLACE, "integer", "Where it stands in line: 1 if it is next.");
 }
 
 fn states(page: &mut Page) {
@@ -215,6 +236,15 @@ fn log(page: &mut Page) {
         MAX_PAYLOAD >> 10
     ));
     page.text("So each stream can be rebuilt to the byte: what follows its tags in order, with a newline after each line and none after a part. gco tasks tail --raw does that.");
+}
+
+fn lines(page: &mut Page) {
+    page.section("LINES");
+    page.text(&format!(
+        "The file of a line begins with 64 bytes that hold its limit, if one is set; at most that many of its tasks run at once, {DEFAULT_LIMIT} if none is set. Then follow the ids of those who came, in that order, each padded to 144 bytes. The number of an id, from 0, is the task's ticket. In the name of a key's file, '/', '%', blanks and control characters are written as %XX."
+    ));
+    page.text("That an id is there says only who came. A task is in line, or has a place, as long as its supervisor holds a lock on a byte that belongs to its ticket, far beyond the end of the file. The kernel drops it when the supervisor and its keeper are gone, so those who are killed hold up nobody.");
+    page.text("The file is removed when nobody is in line any more, unless a limit is set. If it is removed earlier, those in line keep their order among themselves, and who comes later begins a new line.");
 }
 
 fn around(page: &mut Page) {
@@ -257,5 +287,6 @@ fn no_field_is_missing() {
     let mut told: BTreeSet<&str> = FIELDS.iter().map(|(name, ..)| *name).collect();
     assert_eq!(told.len(), FIELDS.len(), "one of them twice");
     assert!(told.remove(PID_NAMESPACE) && told.insert(field::IS_ALIVE));
+    assert!(told.insert(field::PLACE));
     assert_eq!(told, declared);
 }

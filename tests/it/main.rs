@@ -15,6 +15,7 @@ mod inherit;
 mod killed;
 mod leave;
 mod limits;
+mod line;
 mod list;
 mod names;
 mod options;

@@ -5,8 +5,10 @@ use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
 use gco::store::StatusDir;
+use gco::store::line::{self, Line};
 use gco::store::liveness::Here;
 use gco::store::{load, prune};
+use gco::task::LineName;
 use serde_json::json;
 
 use crate::records::{Living, NO_PID, Store, exists, id_of, now_text, on_a_terminal};
@@ -152,6 +154,34 @@ fn leftovers_are_cleared_once_they_are_left_alone() {
     for name in recent.iter().chain(&kept).chain(&["over-1-1.json", "over-1-1.log", "link-1-1.log"]) {
         assert!(store.has(name), "{name}");
     }
+}
+
+#[test]
+fn lines_that_nobody_needs_are_leftovers() {
+    let store = Store::new();
+    let dir = opened(&store);
+    let line = |name: &str| LineName::group(name).unwrap();
+    let id = gco::task::TaskId::parse("x-1-1").unwrap();
+    let held = Line::enter(&dir, &line("held"), &id, None).unwrap();
+    drop(Line::enter(&dir, &line("left"), &id, None).unwrap());
+    drop(Line::enter(&dir, &LineName::key("a/b").unwrap(), &id, None).unwrap());
+    drop(Line::enter(&dir, &line("recent"), &id, None).unwrap());
+    line::set_limit(&dir, &line("limited"), 3).unwrap();
+    for name in [".group-held.line", ".group-left.line", ".key-a%2Fb.line", ".group-limited.line"] {
+        store.age(name, 120);
+    }
+    symlink("/etc/passwd", store.path(".group-link.line")).unwrap();
+    let said = store.gco(&["tasks", "prune", "-y", "--json"]).json();
+    let mut gone: Vec<&str> =
+        said["leftovers"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    gone.sort_unstable();
+    assert_eq!(gone, [".group-left.line", ".key-a%2Fb.line"]);
+    assert_eq!(said["freed_bytes"], 2 * (64 + 144));
+    assert_eq!(
+        store.names(),
+        [".group-held.line", ".group-limited.line", ".group-link.line", ".group-recent.line"]
+    );
+    assert!(held.try_place().unwrap());
 }
 
 #[test]

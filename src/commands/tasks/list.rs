@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::failure::{Failure, io_words};
+use crate::store::line::Places;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
 use crate::store::scan::{self, Listed, NewestFirst};
@@ -32,8 +33,9 @@ Examples:
 
 /// List tasks, newest first
 ///
-/// One line a task: its id, its state, when it started, how long it took or has been running, and the last line it wrote. A
-/// record that cannot be read has a line as well, which says why. On a terminal the table is as wide as that.
+/// One line a task: its id, its state, when it started, how long it took or has been running, and the last line it wrote; if
+/// it is queued, what it waits for. A record that cannot be read has a line as well, which says why. On a terminal the
+/// table is as wide as that.
 ///
 /// States are queued, running, succeeded, failed, cancelled, and orphaned: its record says it runs, but nobody supervises
 /// it any more.
@@ -142,6 +144,7 @@ fn fill<W: Write>(
 ) -> io::Result<usize> {
     let here = Here::ask();
     let filter = Filter::new(args, now);
+    let mut places = Places::new();
     let mut count = 0;
     while args.limit == 0 || count < args.limit {
         let Some(listed) = tasks.next() else { break };
@@ -158,7 +161,8 @@ fn fill<W: Write>(
                 if !filter.is_met_by(&task) {
                     continue;
                 }
-                let shown = Shown { id, record, state: *state, is_alive: *is_alive };
+                let place = places.of(dir, &task);
+                let shown = Shown { id, record, state: *state, is_alive: *is_alive, place: place.as_ref() };
                 match rows {
                     Rows::Json(listing) => listing.add(&shown)?,
                     Rows::Table(_, table) => table.add(&shown),

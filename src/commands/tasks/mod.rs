@@ -1,6 +1,7 @@
 //! `gco tasks`: reads the status directory and tells the truth.
 
 pub mod cancel;
+pub mod limit;
 pub mod list;
 pub mod prune;
 pub mod status;
@@ -49,6 +50,7 @@ enum Command {
     Status(status::Args),
     Tail(tail::Args),
     Cancel(cancel::Args),
+    Limit(limit::Args),
     Prune(prune::Args),
 }
 
@@ -62,6 +64,7 @@ pub fn run(args: Args) -> Result<i32> {
         Command::Status(args) => status::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Cancel(args) => cancel::run(&args),
+        Command::Limit(args) => limit::run(&args),
         Command::Prune(args) => prune::run(&args),
     }
 }

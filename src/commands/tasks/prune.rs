@@ -35,8 +35,8 @@ Examples:
 /// task is removed, record and log, if any of the given limits says so. Without a limit the newest 50 are kept.
 ///
 /// Never removed are tasks that are supervised or whose command runs, those of another host that may still run,
-/// and records that cannot be read. Logs without a record and temporary and lock files that were left behind
-/// are cleared away too. Sizes are the lengths of the files.
+/// and records that cannot be read. Logs without a record, temporary and lock files that were left behind, and
+/// the files of groups and keys that nobody uses and that have no limit are cleared away too. Sizes are the lengths of the files.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = MORE)]
 pub struct Args {

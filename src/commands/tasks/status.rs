@@ -6,9 +6,10 @@ use std::io::{self, BufWriter, Write};
 use anyhow::Result;
 
 use crate::failure::{Failure, io_words};
+use crate::store::line::Places;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
-use crate::store::{StatusDir, load, name};
+use crate::store::{StatusDir, Task, load, name};
 use crate::sys::{time, window};
 use crate::task::TaskId;
 use crate::view::panel::{self, Around};
@@ -27,7 +28,8 @@ Examples:
 ///
 /// Its state, command, directory, processes, times, exit code, what it used and wrote, where its log is, and its last
 /// lines. With --json it is the record as on disk, with the state as it really is, and is_alive: whether the
-/// command itself still runs, null if that cannot be told from here. 'gco tasks show' is the same command.
+/// command itself still runs, null if that cannot be told from here. Of a task that waits in line also place: 1 if it is
+/// next. 'gco tasks show' is the same command.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = MORE)]
 pub struct Args {
@@ -54,14 +56,16 @@ pub fn run(args: &Args) -> Result<i32> {
         LoadError::Missing => name::unknown(&id),
         error => Failure::failed(format!("cannot read the record of '{id}': {error}")),
     })?;
-    let shown = Shown { id: &task.id, record: &task.record, state: task.state, is_alive: task.is_alive };
+    let place = Places::new().of(&dir, &task);
+    let Task { id, record, state, is_alive } = &task;
+    let shown = Shown { id, record, state: *state, is_alive: *is_alive, place: place.as_ref() };
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
         out.write_all(json::pretty(&json::record(&shown)).as_bytes())?;
     } else {
         let style =
             Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now: time::now() };
-        for line in panel::lines(&shown, &around(&dir, &id), style) {
+        for line in panel::lines(&shown, &around(&dir, id), style) {
             writeln!(out, "{line}")?;
         }
     }
