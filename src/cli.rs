@@ -43,7 +43,7 @@ struct Cli {
 // No words on the commands here: they would stand in the way of their own, longer ones.
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Args),
+    Run(Box<run::Args>),
     Tasks(tasks::Args),
 }
 
@@ -63,7 +63,7 @@ pub fn main(inherited: Inherited) -> i32 {
     let is_run = words.get(1).is_some_and(|word| word == "run");
     let result = match Cli::try_parse_from(words) {
         Ok(cli) => match cli.command {
-            Command::Run(args) => run::run(args, inherited),
+            Command::Run(args) => run::run(*args, inherited),
             Command::Tasks(args) => tasks::run(args),
         },
         Err(error) => return refused(&error, is_run),

@@ -47,6 +47,13 @@ impl Failure {
         self
     }
 
+    /// The same with another exit code.
+    #[must_use]
+    pub fn with_code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
     /// The exit code that goes with it.
     #[must_use]
     pub fn code(&self) -> u8 {

@@ -1,6 +1,7 @@
 //! `gco run`: supervises a command.
 
 mod life;
+mod order;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -11,13 +12,14 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use self::life::Life;
+use self::order::Order;
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
 use crate::store::retention::DEFAULT_KEEP;
-use crate::supervise::front_end::{self, Manner};
+use crate::supervise::front_end::{self, Finished, Manner};
 use crate::supervise::hook::HOOK_VARIABLE;
 use crate::sys::start::Inherited;
 use crate::task::spec::Echo;
-use crate::task::{Spec, id};
+use crate::task::{Spec, TaskId, id};
 
 /// Switches records off: `1`, `true` or `yes`.
 const DISABLE_VARIABLE: &str = "GCO_DISABLE_TASK_STATUS";
@@ -31,7 +33,8 @@ const MAX_LABEL: usize = 1024;
 const MORE: &str = "\
 Exit status:
   As the command's: its exit code, or death by the same signal. With --detach 0 once the command runs.
-  75   The command runs on in the background (--background-after)
+  75   The command runs on in the background (--background-after), or was not run because others have the
+       places (--no-wait) or the key
   124  It took too long, or was silent for too long
   125  gco itself failed
   126  The command was found and cannot be run
@@ -121,6 +124,9 @@ pub struct Args {
     #[command(flatten)]
     life: Life,
 
+    #[command(flatten)]
+    order: Order,
+
     /// With --detach: print the id as JSON, {"task_id": "..."}
     #[arg(long, requires = "detach")]
     json: bool,
@@ -165,9 +171,22 @@ pub fn run(args: Args, mut inherited: Inherited) -> Result<i32> {
             .hint(format!("unset {DISABLE_VARIABLE}, or leave out --background-after"))
             .into());
     }
+    if disabled && !args.order.is_none() {
+        let message = format!("{DISABLE_VARIABLE} is set: without a record nobody can tell whose turn it is");
+        let hint = format!("unset {DISABLE_VARIABLE}, or leave out --group, --key and --after");
+        return Err(failed(message).hint(hint).into());
+    }
     let manner = Manner { track: !disabled, quiet: args.quiet, json: args.json };
     let spec = spec(args)?;
-    Ok(front_end::run(spec, inherited, manner)?)
+    match front_end::run(spec, inherited, manner)? {
+        Finished::Exit(code) => Ok(code),
+        Finished::Follow(id) => Ok(follow(&id)?),
+    }
+}
+
+/// Shows the output of task `id`, which has the key, from its start, and ends as it does.
+fn follow(id: &TaskId) -> Result<i32, Failure> {
+    Err(failed(format!("cannot follow '{id}'")))
 }
 
 fn failed(message: impl Into<String>) -> Failure {
@@ -225,6 +244,8 @@ fn spec(args: Args) -> Result<Spec, Failure> {
         grace: args.life.grace,
         background_after: args.life.background_after,
         retry: args.life.retry(),
+        turn: args.order.turn()?,
+        on_conflict: args.order.on_conflict(),
         on_finish: args
             .life
             .on_finish

@@ -174,7 +174,9 @@ impl Supervisor {
 
     /// Whether there is no keeper and one should be made now.
     pub(super) fn needs_keeper(&self) -> bool {
-        self.keeper.is_none() && self.keeper_due.is_none_or(|due| due <= Instant::now())
+        self.keeper.is_none()
+            && !self.is_about_to_queue()
+            && self.keeper_due.is_none_or(|due| due <= Instant::now())
     }
 
     /// Forks a keeper. While there is no command yet, it starts it.

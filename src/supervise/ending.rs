@@ -30,8 +30,9 @@ impl Supervisor {
     fn status(&self, end: Option<(Outcome, Usage)>) -> Status {
         let control = self.handover.control;
         // A task that waited for its turn began when its command did.
-        let waited = control.started().map(|(_, since_boot)| since_boot).filter(|_| self.handover.waited);
-        let began = waited.unwrap_or(self.handover.facts.made);
+        let waited = !self.handover.turn.is_now();
+        let started = control.started().map(|(_, since_boot)| since_boot).filter(|_| waited);
+        let began = started.unwrap_or(self.handover.facts.made);
         let underway = control.is_attempt_underway() || end.is_some();
         let ended = control.exit().filter(|_| end.is_some()).map(|(_, _, at)| at);
         let mut warnings = self.handover.warnings.clone();
@@ -47,7 +48,7 @@ impl Supervisor {
             now: time::now(),
             elapsed: ended.unwrap_or_else(time::since_boot).saturating_sub(began),
             queued: end.is_none() && control.wanted_attempt() == 0,
-            started_at: control.started().map(|(at, _)| at).filter(|_| self.handover.waited),
+            started_at: control.started().map(|(at, _)| at).filter(|_| waited),
             attempt: control.attempt().max(1),
             request: self.request.clone(),
             bytes: Stream::BOTH.map(|stream| self.handover.spools[stream.index()].end()),
@@ -216,6 +217,7 @@ impl Supervisor {
         if let Some(tracking) = &self.handover.tracking {
             tracking.lock.let_waiting_go();
         }
+        self.leave_lines();
         self.begin_hook(&record);
         self.begin_rerun();
         self.note_ends();
@@ -256,6 +258,21 @@ impl Supervisor {
         }
         self.handover.control.set_phase(Phase::Told);
         self.front_left();
+    }
+
+    /// There is to be no task: its files go, the record first.
+    pub(super) fn withdraw(&mut self) {
+        if let Some(publisher) = &self.publisher {
+            publisher.finish();
+        }
+        if let Some(tracking) = &self.handover.tracking {
+            let id = &self.handover.facts.id;
+            for path in [tracking.dir.record(id), tracking.dir.log(id)] {
+                // What cannot be removed is cleared away by a prune.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        self.machine.resume_finished();
     }
 
     fn drop_lock(&mut self) {

@@ -15,13 +15,14 @@ use super::handover::release;
 use super::message::{Heard, Order, Report};
 use super::supervisor;
 use crate::failure::{EXIT_GCO_FAILED, EXIT_STILL_RUNNING, Failure, io_words};
-use crate::sys::descriptors::{Kind, close_foreign, kind, message_pair, standard};
+use crate::sys::descriptors::{Kind, close_foreign, copy_above, kind, message_pair, put_in_place, standard};
 use crate::sys::fork::{Side, fork};
-use crate::sys::signals::{Queue, default_sigchld, die_of};
+use crate::sys::signals::{Queue, default_sigchld, die_of, unblock};
 use crate::sys::start::Inherited;
 use crate::sys::terminal::has_controlling_terminal;
 use crate::sys::time::poll_timeout;
-use crate::task::{Exit, Spec, Stream};
+use crate::task::spec::OnConflict;
+use crate::task::{Exit, Spec, Stream, TaskId};
 
 /// The signals that are passed on to the command.
 const PASSED_ON: [i32; 8] = [
@@ -59,6 +60,12 @@ struct FrontEnd {
     talks: bool,
     manner: Manner,
     detach: bool,
+    /// The task is not run at all if it cannot be tracked.
+    waits: bool,
+    /// Another task's output is shown if that has the key.
+    follows: bool,
+    /// Where that would be shown.
+    stdout: Option<OwnedFd>,
     id: Option<String>,
     /// When the reader of stderr is to see its end.
     let_go_of_stderr_at: Option<Instant>,
@@ -68,6 +75,16 @@ struct FrontEnd {
 enum End {
     Exit(i32),
     Signal(i32),
+    Follow(TaskId),
+}
+
+/// What came of running a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finished {
+    /// gco is to end with this exit code.
+    Exit(i32),
+    /// Nothing was run: this task has the key, and its output is wanted instead.
+    Follow(TaskId),
 }
 
 /// Runs the task that `spec` describes. Gives the exit code, if the command did not die of a signal: then this process
@@ -75,7 +92,7 @@ enum End {
 ///
 /// # Errors
 /// gco itself could not do it: [`Failure`] with exit code 125.
-pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<i32, Failure> {
+pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<Finished, Failure> {
     let cannot = |error: io::Error| {
         Failure::new(EXIT_GCO_FAILED, format!("cannot start a supervisor: {}", io_words(&error)))
     };
@@ -89,6 +106,8 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<i32, Fail
     // Before the fork: a signal must not end the one side and miss the other.
     let signals = Queue::new(wanted).map_err(cannot)?;
     let me = std::process::id().cast_signed();
+    let follows = spec.on_conflict == OnConflict::Follow;
+    let (parents, waits) = (inherited.clone(), !spec.turn.is_now());
     if fork().map_err(cannot)? == Side::Child {
         drop((front, signals));
         supervisor::live(&spec, inherited, manner.track, back, me, talks);
@@ -99,7 +118,11 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<i32, Fail
         close_foreign(fd);
     }
     release(0);
+    let mut stdout = None;
     if !spec.detach {
+        if follows {
+            stdout = Some(copy_above(standard(1)).map_err(cannot)?);
+        }
         release(1);
     }
     let detach = spec.detach;
@@ -110,14 +133,24 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<i32, Fail
         talks,
         manner,
         detach,
+        waits,
+        follows,
+        stdout,
         id: None,
         let_go_of_stderr_at: None,
     };
     match front_end.stay()? {
-        End::Exit(code) => Ok(code),
+        End::Exit(code) => Ok(Finished::Exit(code)),
         End::Signal(signal) => {
             die_of(signal);
-            Ok(128 + signal)
+            Ok(Finished::Exit(128 + signal))
+        }
+        End::Follow(id) => {
+            if let Some(stdout) = front_end.stdout.take() {
+                put_in_place(stdout.as_fd(), 1).map_err(cannot)?;
+            }
+            unblock(&parents);
+            Ok(Finished::Follow(id))
         }
     }
 }
@@ -162,8 +195,19 @@ impl FrontEnd {
                 self.id = id;
                 return self.claimed(trouble).map(|()| None);
             }
-            Report::Started if self.detach => return self.print_id().map(Some),
-            Report::Started => {}
+            Report::Started | Report::Queued { .. } if self.detach => return self.print_id().map(Some),
+            Report::Started => self.stdout = None,
+            Report::Queued { words } => {
+                self.stdout = None;
+                if self.talks {
+                    let id = self.id.as_deref().unwrap_or_default();
+                    say(&format!("gco: task {id} waits for {words}"));
+                }
+            }
+            Report::Refused { why, holder, is_key } => {
+                self.follows &= is_key;
+                return self.refused(&why, holder).map(Some);
+            }
             Report::NotStarted { code, why } => {
                 say(&format!("gco: {why}"));
                 return Ok(Some(End::Exit(code)));
@@ -204,6 +248,11 @@ impl FrontEnd {
 
     fn claimed(&self, trouble: Option<String>) -> Result<(), Failure> {
         let Some(trouble) = trouble else { return Ok(()) };
+        if self.waits {
+            let failure =
+                Failure::new(EXIT_GCO_FAILED, format!("{trouble}; nobody can tell whose turn it is"));
+            return Err(failure.hint("set GCO_TASK_STATUS_DIR to a directory of your own"));
+        }
         if self.detach {
             let failure =
                 Failure::new(EXIT_GCO_FAILED, format!("{trouble}; nobody could ever find the task"));
@@ -211,6 +260,24 @@ impl FrontEnd {
         }
         say(&format!("gco: {trouble}; the command runs without a record"));
         Ok(())
+    }
+
+    /// There is no place for the task, and it was not to wait.
+    fn refused(&mut self, why: &str, holder: Option<String>) -> Result<End, Failure> {
+        match holder.as_deref().and_then(|id| TaskId::parse(id).ok()) {
+            Some(holder) if self.follows && self.detach => {
+                self.id = Some(holder.to_string());
+                self.print_id()
+            }
+            Some(holder) if self.follows => Ok(End::Follow(holder)),
+            holder => {
+                let failure = Failure::new(EXIT_STILL_RUNNING, format!("not run: {why}"));
+                Err(match holder {
+                    Some(id) => failure.hint(format!("'gco tasks wait {id}' waits until it is over")),
+                    None => failure,
+                })
+            }
+        }
     }
 
     /// The task has taken longer than this front-end was to stay.

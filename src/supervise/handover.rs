@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::Control;
@@ -14,6 +15,7 @@ use super::limits::Limits;
 use super::report::Facts;
 use super::spool::Spool;
 use crate::store::StatusDir;
+use crate::store::line::Line;
 use crate::store::lockfile::TaskLock;
 use crate::sys::child::PidFd;
 use crate::sys::descriptors::{Bell, close_foreign, null, put_in_place, standard};
@@ -21,7 +23,7 @@ use crate::sys::spawn::{Program, Stdio};
 use crate::sys::start::Inherited;
 use crate::task::Stream;
 use crate::task::outcome::StartError;
-use crate::task::spec::{Echo, Retry};
+use crate::task::spec::{Echo, Retry, Turn};
 
 /// What one task's processes have in common.
 #[derive(Debug)]
@@ -68,8 +70,10 @@ pub struct Handover {
     pub retry: Retry,
     /// What is run once the task is over.
     pub hook: Option<Hook>,
-    /// The task had to wait for its turn.
-    pub waited: bool,
+    /// What the task has to wait for before it may run.
+    pub turn: Turn,
+    /// The lines that it is in, or has a place in, in the order of those in `turn`.
+    pub lines: Vec<Arc<Line>>,
 }
 
 /// The files of a tracked task.

@@ -23,6 +23,20 @@ pub enum Report {
         /// Why it is not, if it should have been.
         trouble: Option<String>,
     },
+    /// The task waits for its turn.
+    Queued {
+        /// What it waits for.
+        words: String,
+    },
+    /// There is no place for the task, and it was not to wait: there is none.
+    Refused {
+        /// Why, for a person.
+        why: String,
+        /// The task that has the place.
+        holder: Option<String>,
+        /// It is a key that it has.
+        is_key: bool,
+    },
     /// The command is executing.
     Started,
     /// The command could not be started.
@@ -80,6 +94,10 @@ impl Report {
     pub fn send(&self, to: BorrowedFd<'_>) {
         let packet = match self {
             Report::Claimed { id, trouble } => json!(["claimed", id, text_of(trouble)]),
+            Report::Queued { words } => json!(["queued", short(words)]),
+            Report::Refused { why, holder, is_key } => {
+                json!(["refused", short(why), text_of(holder), is_key])
+            }
             Report::Started => json!(["started"]),
             Report::NotStarted { code, why } => json!(["not started", code, short(why)]),
             Report::Closed(stream) => json!(["closed", stream.index()]),
@@ -106,6 +124,10 @@ impl Report {
             let text = |at: usize| packet.get(at).and_then(Value::as_str).map(str::to_owned);
             Some(match packet.get(0)?.as_str()? {
                 "claimed" => Report::Claimed { id: text(1), trouble: text(2) },
+                "queued" => Report::Queued { words: text(1)? },
+                "refused" => {
+                    Report::Refused { why: text(1)?, holder: text(2), is_key: packet.get(3)?.as_bool()? }
+                }
                 "started" => Report::Started,
                 "not started" => Report::NotStarted { code: number(1)?, why: text(2)? },
                 "closed" => Report::Closed(stream_at(number(1)?)?),
@@ -218,6 +240,8 @@ mod tests {
         let reports = [
             Report::Claimed { id: Some("a-1-0".to_owned()), trouble: None },
             Report::Claimed { id: None, trouble: Some("no \"room\"\n".to_owned()) },
+            Report::Queued { words: "a place".to_owned() },
+            Report::Refused { why: "no place".to_owned(), holder: Some("a-1-0".to_owned()), is_key: true },
             Report::Started,
             Report::NotStarted { code: 127, why: "not found".to_owned() },
             Report::Ending,

@@ -40,5 +40,6 @@ pub mod setup;
 pub mod spool;
 mod stopping;
 pub mod supervisor;
+mod turn;
 mod wait;
 pub mod witness;

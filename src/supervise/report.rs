@@ -7,6 +7,7 @@ use crate::store::request::Request;
 use crate::sys::child::Usage;
 use crate::task::outcome::{Outcome, signal_name};
 use crate::task::record::{SCHEMA, field};
+use crate::task::spec::Turn;
 use crate::task::{Record, State, TaskId};
 use serde_json::{Map, Value};
 
@@ -35,12 +36,24 @@ pub struct Facts {
     pub total: Option<u64>,
     /// How often the command is tried at most.
     pub attempts: u64,
+    /// What the task had to wait for.
+    pub turn: Turn,
     /// The path of its log.
     pub log_path: String,
     /// When the task was made, in seconds since 1970.
     pub made_at: i64,
     /// When it was made, since boot.
     pub made: Duration,
+}
+
+impl Facts {
+    /// What the task waits for, in words.
+    #[must_use]
+    pub fn waits_for(&self) -> String {
+        let tasks = self.turn.after.iter().chain(&self.turn.after_any).map(|id| format!("'{id}'"));
+        let lines = self.turn.queues.iter().map(|queue| format!("a place in {}", queue.name));
+        tasks.chain(lines).collect::<Vec<_>>().join(", then ")
+    }
 }
 
 /// What does.
@@ -102,6 +115,14 @@ pub fn record(facts: &Facts, status: &Status) -> Record {
     if facts.attempts > 1 {
         record.set(field::ATTEMPT, status.attempt);
         record.set(field::ATTEMPTS, facts.attempts);
+    }
+    let after: Vec<&str> = facts.turn.after.iter().chain(&facts.turn.after_any).map(TaskId::as_str).collect();
+    if !after.is_empty() {
+        record.set(field::AFTER, after);
+    }
+    for queue in &facts.turn.queues {
+        let name = if queue.name.is_group() { field::GROUP } else { field::KEY };
+        record.set(name, queue.name.name());
     }
     if let Some(request) = &status.request {
         record.set(field::CANCELLED_BY, request.to_record());

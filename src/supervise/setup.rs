@@ -20,7 +20,7 @@ use crate::sys::spawn::Program;
 use crate::sys::start::Inherited;
 use crate::sys::{process, time};
 use crate::task::record::field;
-use crate::task::spec::Echo;
+use crate::task::spec::{Echo, Turn};
 use crate::task::{Spec, State, Stream, TaskId};
 
 /// Names the task's id in the command's environment.
@@ -121,10 +121,13 @@ pub fn set_up(
         grace: spec.grace,
         retry: spec.retry,
         hook,
-        waited: false,
+        turn: if is_tracked { spec.turn.clone() } else { Turn::default() },
+        lines: Vec::new(),
     };
     control.set_clocks(&Clocks { began: time::awake(), ..Clocks::default() });
-    control.want_attempt(1);
+    if handover.turn.is_now() {
+        control.want_attempt(1);
+    }
     Ok((handover, claimed))
 }
 
@@ -171,6 +174,7 @@ fn facts(spec: &Spec) -> Facts {
         total: spec.total,
         log_path: String::new(),
         attempts: spec.retry.attempts,
+        turn: spec.turn.clone(),
         made_at: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
         made: time::since_boot(),
     }
@@ -196,7 +200,8 @@ fn claim(facts: &mut Facts) -> Result<Tracking, String> {
         };
         facts.log_path = dir.log(&id).to_string_lossy().into_owned();
         facts.id = id.clone();
-        let status = Status { supervisor, now: facts.made_at, attempt: 1, ..Status::default() };
+        let queued = !facts.turn.is_now();
+        let status = Status { supervisor, now: facts.made_at, attempt: 1, queued, ..Status::default() };
         match replace::claim(&dir, &id, &record(facts, &status)) {
             Ok(true) => return Ok(Tracking { dir, lock }),
             Ok(false) => lock.remove(&dir, &id),

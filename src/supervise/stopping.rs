@@ -116,6 +116,7 @@ impl Supervisor {
         let Some(stop) = control.stop() else { return };
         if !control.is_attempt_underway() && !control.is_attempt_coming() {
             // There is no command: its turn has not come, or it is the pause between two attempts.
+            self.waiting = None;
             self.machine.ended(Instant::now());
             return;
         }

@@ -15,6 +15,7 @@ use super::publisher::Publisher;
 use super::pump::Pace;
 use super::rerun::Rerun;
 use super::stopping::Going;
+use super::turn::Waiting;
 use super::{keeper, setup};
 use crate::failure::io_words;
 use crate::store::StatusDir;
@@ -78,6 +79,10 @@ pub struct Supervisor {
     pub(super) going: Going,
     /// What is run at the end, while it runs.
     pub(super) hook: Option<Running>,
+    /// The task waits for its turn.
+    pub(super) waiting: Option<Waiting>,
+    /// It was said that it does.
+    pub(super) told_queued: bool,
     /// Why the command is not started at all.
     pub(super) not_wanted: Option<String>,
 }
@@ -123,7 +128,7 @@ pub fn live(
         setup::Claimed::Untracked => Report::Claimed { id: None, trouble: None },
         setup::Claimed::Failed(why) => Report::Claimed { id: None, trouble: Some(why) },
     };
-    let refused = spec.detach && handover.tracking.is_none();
+    let refused = handover.tracking.is_none() && (spec.detach || !spec.turn.is_now());
     if let Some(front) = &handover.front {
         report.send(front.as_fd());
     }
@@ -132,7 +137,9 @@ pub fn live(
     }
     release(1);
     release(2);
-    Supervisor::new(handover).run()
+    let mut supervisor = Supervisor::new(handover);
+    supervisor.await_turn();
+    supervisor.run()
 }
 
 /// The life of a supervisor in the place of one that died, in a process newly forked by this keeper.
@@ -198,6 +205,8 @@ impl Supervisor {
             request: None,
             going: Going::default(),
             hook: None,
+            waiting: None,
+            told_queued: false,
             not_wanted: None,
             handover,
         };
@@ -219,6 +228,8 @@ impl Supervisor {
     /// Works until there is nothing left to do.
     fn run(mut self) -> ! {
         loop {
+            // Before the keeper, who is to hold the lines that the task is in.
+            self.mind_turn();
             if self.needs_keeper() && self.make_keeper() == Side::Child {
                 // From before the fork: asked now, the parent could be the one that adopted an orphan.
                 let (supervisor, _) = self.me;
@@ -279,6 +290,10 @@ impl Supervisor {
             }
             self.go_on_ending();
             self.take_up_request();
+            if control.stop().is_none() {
+                self.told_queued = true;
+                self.await_turn();
+            }
         }
         self.told_stopped = control.stopped().is_some();
         if !self.told_stopped {

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::task::Exit;
 
@@ -83,6 +84,13 @@ impl PidFd {
         Ok(())
     }
 
+    /// Waits until the process has ended.
+    pub fn wait(&self) {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        // Waiting for one descriptor fails for nothing but an interruption, and that it may be waited for once more.
+        while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
+    }
+
     /// Whether the process is stopped, as far as `/proc` can tell.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -140,6 +148,12 @@ impl Relative {
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// Whether it is a child, and to be reaped.
+    #[must_use]
+    pub fn is_child(&self) -> bool {
+        !self.is_parent
     }
 
     /// The descriptor that becomes readable when it is gone; none if it has to be asked about.

@@ -78,6 +78,16 @@ impl Bell {
         Ok(Self(EventFd::from_flags(flags)?))
     }
 
+    /// The same bell, for another thread.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn copy(&self) -> io::Result<Self> {
+        let copy = self.0.as_fd().try_clone_to_owned()?;
+        // SAFETY: it is a copy of the descriptor of such a counter.
+        Ok(Self(unsafe { EventFd::from_owned_fd(copy) }))
+    }
+
     /// Rings it.
     pub fn ring(&self) {
         // Fails only if it has been rung 2^64 times already: then it is heard as well.

@@ -52,6 +52,12 @@ impl AsFd for Queue {
     }
 }
 
+/// Lets signals through that only gco blocks: this process is to end of them again.
+pub fn unblock(inherited: &Inherited) {
+    // Setting the mask cannot fail.
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(inherited.mask()), None);
+}
+
 /// Blocks every signal that can be blocked.
 pub fn block_all() {
     // Setting the mask cannot fail.

@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::TaskId;
+use super::line::LineName;
+
 /// When the command's output is shown as well as logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Echo {
@@ -13,6 +16,47 @@ pub enum Echo {
     Never,
     /// All of it, at the end, if the command failed.
     OnFailure,
+}
+
+/// What is done where another task has the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Nothing is run.
+    Fail,
+    /// The command runs afterwards.
+    Wait,
+    /// The other task's output is shown instead.
+    Follow,
+}
+
+/// A line that the task has to stand in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// The line.
+    pub name: LineName,
+    /// How many of it may run at once, if that is to be set.
+    pub limit: Option<u32>,
+    /// The task is given up if there is no place at once.
+    pub no_wait: bool,
+}
+
+/// What has to happen before the command starts, in this order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// These tasks must have succeeded.
+    pub after: Vec<TaskId>,
+    /// These must be over.
+    pub after_any: Vec<TaskId>,
+    /// The task must have a place in each of these lines: a key's, a group's.
+    pub queues: Vec<Queue>,
+}
+
+impl Turn {
+    /// Whether the command may start at once.
+    #[must_use]
+    pub fn is_now(&self) -> bool {
+        self.after.is_empty() && self.after_any.is_empty() && self.queues.is_empty()
+    }
 }
 
 /// How a command that fails is run once more.
@@ -71,6 +115,10 @@ pub struct Spec {
     pub retry: Retry,
     /// What the shell is to run once the task is over.
     pub on_finish: Option<OsString>,
+    /// What the task has to wait for.
+    pub turn: Turn,
+    /// What is done where another task has its key.
+    pub on_conflict: OnConflict,
 }
 
 #[cfg(test)]
