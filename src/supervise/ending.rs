@@ -16,7 +16,7 @@ use crate::store::{prune, replace, request};
 use crate::sys::child::Usage;
 use crate::sys::fork::exit_now;
 use crate::sys::time;
-use crate::task::outcome::{Asked, EXIT_TIMED_OUT, StartError, StartStep, signal_name};
+use crate::task::outcome::{Asked, EXIT_NOT_WANTED, EXIT_TIMED_OUT, StartError, StartStep, signal_name};
 use crate::task::{Exit, Outcome, State, Stream};
 
 /// What stands in the log before output that came after the end.
@@ -242,6 +242,11 @@ impl Supervisor {
         let not_started = self.handover.control.start_error();
         let not_started = not_started
             .map(|error| Report::NotStarted { code: error.exit_code(), why: self.why_not_started(error) });
+        let not_wanted = self.not_wanted.take().filter(|_| not_started.is_none());
+        let not_started = not_started.or(not_wanted.map(|why| Report::NotStarted {
+            code: EXIT_NOT_WANTED,
+            why: format!("'{}' was not started: {why}", self.handover.facts.id),
+        }));
         let report = not_started.or_else(|| {
             let outcome = self.outcome()?;
             let exit = match (self.handover.control.exit(), outcome.signal, outcome.exit_code) {

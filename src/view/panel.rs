@@ -131,7 +131,9 @@ impl Panel {
             }
         };
         time("queued", field::QUEUED_AT);
-        time("started", field::STARTED_AT);
+        if task.state != State::Queued {
+            time("started", field::STARTED_AT);
+        }
         time("ended", field::FINISHED_AT);
         if task.state.is_live() || task.state == State::Orphaned {
             time("last heard", field::UPDATED_AT);

@@ -25,6 +25,7 @@ mod pipes;
 mod prune;
 mod pty;
 mod python;
+mod queue;
 mod readme;
 mod records;
 mod retry;

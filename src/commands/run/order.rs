@@ -19,7 +19,7 @@ pub struct Order {
     /// The limit is 1 unless --limit or 'gco tasks limit' has said otherwise. First come, first served. A task that waits is
     /// 'queued'; it goes on waiting when the terminal is closed, and can be cancelled. A place is free again when the
     /// task that had it is over, or is gone in any other way.
-    #[arg(long, value_name = "NAME", value_parser = group)]
+    #[arg(long, value_name = "GROUP", value_parser = group)]
     group: Option<LineName>,
 
     /// Set the group's limit, for this task and for all of the group
