@@ -79,6 +79,7 @@ impl Supervisor {
         control.set_executing();
         self.handover.command_has_started();
         self.machine.started(Instant::now());
+        self.tell_event_started();
         if self.handover.detach {
             self.write_record_now();
             self.tell(&Report::Started);

@@ -66,9 +66,11 @@ pub(super) enum Cell {
     Hidden,
     /// Per stream: 1 while what is shown of it comes from the log.
     Lagging = 36,
+    /// Which events are about to be noted, and which have been: two bits each.
+    Events = 38,
 }
 
-const CELLS: usize = Cell::Lagging as usize + 2;
+const CELLS: usize = Cell::Events as usize + 1;
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

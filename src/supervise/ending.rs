@@ -27,7 +27,7 @@ const RESTORE_RETRY: Duration = Duration::from_secs(15);
 
 impl Supervisor {
     /// What the record says now.
-    fn status(&self, end: Option<(Outcome, Usage)>) -> Status {
+    pub(super) fn status(&self, end: Option<(Outcome, Usage)>) -> Status {
         let control = self.handover.control;
         let ended = control.exit().filter(|_| end.is_some()).map(|(_, _, at)| at);
         let mut warnings = self.handover.warnings.clone();
@@ -180,9 +180,12 @@ impl Supervisor {
             let id = &self.handover.facts.id;
             let written = replace::replace(&tracking.dir, id, &record)
                 .and_then(|()| replace::sync_directory(&tracking.dir));
-            if let Err(error) = written {
-                let words = io_words(&error);
-                self.final_trouble = Some(format!("cannot write the record of '{id}': {words}"));
+            match written {
+                Ok(()) => self.tell_event_ended(record),
+                Err(error) => {
+                    let words = io_words(&error);
+                    self.final_trouble = Some(format!("cannot write the record of '{id}': {words}"));
+                }
             }
         }
         self.handover.control.set_phase(Phase::Final);

@@ -19,6 +19,7 @@ mod attend;
 pub mod control;
 pub mod echo;
 mod ending;
+mod events;
 pub mod front_end;
 pub mod handover;
 pub mod journal;

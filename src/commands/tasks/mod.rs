@@ -1,5 +1,6 @@
 //! `gco tasks`: reads the status directory and tells the truth.
 
+pub mod events;
 pub mod list;
 pub mod prune;
 pub mod status;
@@ -47,6 +48,7 @@ enum Command {
     #[command(visible_alias = "show")]
     Status(status::Args),
     Tail(tail::Args),
+    Events(events::Args),
     Prune(prune::Args),
 }
 
@@ -59,6 +61,7 @@ pub fn run(args: Args) -> Result<i32> {
         Command::List(args) => list::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Events(args) => events::run(&args),
         Command::Prune(args) => prune::run(&args),
     }
 }
