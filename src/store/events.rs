@@ -201,11 +201,14 @@ impl<'a> Events<'a> {
     fn open_to_write(&self) -> io::Result<File> {
         for _ in 0..MOST_TRIES {
             match open::regular(self.dir, &self.path(), OFlag::O_RDWR | OFlag::O_APPEND) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => match segment::create(self) {
-                    // Somebody removed the whole directory under the running task.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => self.dir.restore()?,
-                    other => other?,
-                },
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let made = self.turn().and_then(|_turn| segment::create(self));
+                    match made {
+                        // Somebody removed the whole directory under the running task.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => self.dir.restore()?,
+                        other => other?,
+                    }
+                }
                 other => return other,
             }
         }
@@ -215,25 +218,29 @@ impl<'a> Events<'a> {
     /// Ends the journal `file`, which has grown beyond the limit, unless somebody has. Whether a line that begins at `begin`
     /// stands before its end.
     fn begin_anew(&self, file: &mut File, begin: u64) -> io::Result<bool> {
-        // Whoever cannot have it leaves the ending to the next one, and needs to know only whether the line counts.
-        let locked = lock::take_soon(file, 0..1, PATIENCE);
+        let turn = self.turn();
         let sealed = segment::sealed_at(file, self.limit, self.end())?;
-        if locked.is_err() {
-            return match sealed {
-                Some(at) if begin >= at => locked.map(|()| false),
-                _ => Ok(true),
-            };
-        }
-        if sealed.is_none() && write_whole(file, &[b"\n", SEAL, b"\n"].concat()).is_err() {
-            // A full disk: the journal goes on for now.
-            return Ok(true);
-        }
-        // With the lock of this very file: so nobody else can put another in its place in between.
-        let meta = file.metadata()?;
-        let is_current = fs::symlink_metadata(self.path())
-            .is_ok_and(|current| (current.dev(), current.ino()) == (meta.dev(), meta.ino()));
-        let renamed = if is_current { fs::rename(self.path(), self.old_path()) } else { Ok(()) };
-        if sealed.is_none_or(|at| begin < at) { Ok(true) } else { renamed.map(|()| false) }
+        let counts = sealed.is_none_or(|at| begin < at);
+        let ended = turn.and_then(|_turn| {
+            if sealed.is_none() {
+                write_whole(file, &[b"\n", SEAL, b"\n"].concat())?;
+            }
+            let meta = file.metadata()?;
+            let is_current = fs::symlink_metadata(self.path())
+                .is_ok_and(|current| (current.dev(), current.ino()) == (meta.dev(), meta.ino()));
+            if is_current {
+                fs::rename(self.path(), self.old_path())?;
+                segment::create(self)?;
+            }
+            Ok(())
+        });
+        // What could not be done for a line that counts is left to the next one: the journal goes on for now.
+        if counts { Ok(true) } else { ended.map(|()| false) }
+    }
+
+    /// Waits for one's turn to begin a journal: one at a time, or an older number could come after a newer one.
+    fn turn(&self) -> io::Result<Option<impl Sized>> {
+        lock::take_whole(File::open(self.dir.path())?, PATIENCE)
     }
 
     /// The journals there are, the older first.

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 
 /// How soon a lock is asked for again that was held for the moment.
 const ASK_AGAIN: Duration = Duration::from_millis(1);
@@ -66,9 +66,36 @@ pub fn take_in_turn(file: &File, bytes: Range<u64>) -> io::Result<()> {
 /// # Errors
 /// `EAGAIN` or `EACCES` if somebody else has held one of them all the time, or what the file system says.
 pub fn take_soon(file: &File, bytes: Range<u64>, most: Duration) -> io::Result<()> {
+    soon(most, || take(file, bytes.clone()))
+}
+
+/// Takes the lock on a whole file or directory, which ends with the value, and gives up after `most`. It has nothing to do
+/// with those on bytes, and a process that is forked meanwhile holds it as well. `None` where there are no such locks.
+///
+/// # Errors
+/// `EAGAIN` if somebody else has held it all the time.
+pub fn take_whole(file: File, most: Duration) -> io::Result<Option<Flock<File>>> {
+    let mut file = Some(file);
+    let taken = soon(most, || {
+        let Some(given) = file.take() else { return Ok(None) };
+        match Flock::lock(given, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(lock)),
+            Err((back, error)) => {
+                file = Some(back);
+                Err(error.into())
+            }
+        }
+    });
+    match taken {
+        Err(error) if !is_held(&error) => Ok(None),
+        other => other,
+    }
+}
+
+fn soon<T>(most: Duration, mut take: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let start = Instant::now();
     loop {
-        match take(file, bytes.clone()) {
+        match take() {
             Err(error) if is_held(&error) && start.elapsed() < most => thread::sleep(ASK_AGAIN),
             other => return other,
         }

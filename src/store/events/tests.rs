@@ -230,7 +230,7 @@ fn a_place_outlives_all_files_and_a_gap_is_told() -> Done {
 #[test]
 fn a_clock_that_is_set_back_makes_no_old_number() -> Done {
     let place = Place::new()?;
-    let events = place.events(100);
+    let events = place.events(LIMIT);
     place.write(OLD_NAME, b"{\"segment\":18446744073709551000}\n")?;
     append(&events, 1)?;
     let mut reader = Reader::from_start(events);
