@@ -4,6 +4,7 @@
 mod bytes;
 mod complete;
 mod detach;
+mod events;
 mod fake;
 mod grandchild;
 mod harness;

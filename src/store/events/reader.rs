@@ -224,10 +224,10 @@ impl<'a> Reader<'a> {
         if self.offset >= self.events.end() {
             return Ok(Follows::Another);
         }
-        if self.events.segments()?.iter().any(|segment| segment.number == number) {
+        if self.events.segments()?.last().is_some_and(|newest| newest.number == number) {
             return Ok(Follows::Nothing);
         }
-        // It was removed. What was written to it before that is still to be read.
+        // It is the journal no more. What was written to it before that is still to be read.
         Ok(if self.read_more()? { Follows::More } else { Follows::Another })
     }
 
