@@ -116,8 +116,10 @@ impl Event {
     }
 }
 
-const AT: &str = "at";
-const EVENT: &str = "event";
+/// The field of an event that says when it was.
+pub const AT: &str = "at";
+/// The field that says what it was.
+pub const EVENT: &str = "event";
 
 /// The journal of a status directory.
 #[derive(Debug, Clone, Copy)]

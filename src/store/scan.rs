@@ -210,7 +210,6 @@ mod tests {
         assert_eq!(kind("a.b.log"), Some(Kind::Log(id("a.b")?)));
         assert_eq!(kind(".a.b.lock"), Some(Kind::Lock(id("a.b")?)));
         assert_eq!(kind(".a-1-2.Xy12.tmp"), Some(Kind::Temporary));
-        assert_eq!(kind(".events.Xy12.tmp"), Some(Kind::Temporary));
         for other in [
             "",
             ".",

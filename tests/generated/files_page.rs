@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use clap_mangen::roff::{Roff, bold, roman};
 use gco::log::format::{MAX_PAYLOAD, Tag};
+use gco::store::events::{self, AT, EVENT};
 use gco::store::liveness::PID_NAMESPACE;
 use gco::store::retention::DEFAULT_KEEP;
 use gco::task::record::{MAX_BYTES, TAIL_LINES, field};
@@ -139,6 +140,7 @@ pub fn page() -> String {
     record(&mut page);
     states(&mut page);
     log(&mut page);
+    events_of(&mut page);
     around(&mut page);
     let mut text = Vec::new();
     page.0.to_writer(&mut text).unwrap();
@@ -155,8 +157,10 @@ fn directory(page: &mut Page) {
         "ID.log",
         "The log. It is made after the record; a log without a record belongs to nobody and may be removed.",
     );
-    page.entry(".ID.lock", "On it the supervisor holds a lock as long as the task is under way.");
+    page.entry(".ID.lock", "On it the supervisor holds a lock as long as the task is under way. It is empty, until it has been told that nobody supervises the task any more.");
     page.entry(".ID.*.tmp", "A record that is being written.");
+    page.entry(events::NAME, "The journal of events: see EVENTS. When it has grown large it becomes .events.old, in place of the one before, and a new one is begun.");
+    page.entry(".consumer-NAME.cursor", "What the consumer NAME of gco tasks events has received: the number of a journal, and a position in it. Removed, the name is a new one.");
     page.text("Nothing is opened but a regular file with one link and the right owner. Files of a running task that vanish are put back.");
     page.section("IDS");
     page.text("NAME-MILLISECONDS-COUNTER: the name of the task, when it began in milliseconds since 1970, and a number that tells apart what would be the same. The name is that of --name, else the base name of the command, in which what is not a letter, digit, '.', '_' or '-' is replaced with '_'.");
@@ -215,6 +219,19 @@ fn log(page: &mut Page) {
         MAX_PAYLOAD >> 10
     ));
     page.text("So each stream can be rebuilt to the byte: what follows its tags in order, with a newline after each line and none after a part. gco tasks tail --raw does that.");
+}
+
+fn events_of(page: &mut Page) {
+    page.section("EVENTS");
+    page.text("The journal has a line for each event, of at most a little more than a record; whoever supervises a task appends to it. gco tasks events reads it. What is no event is passed over: empty lines, torn ones, and the journal's own, which have its number and that of the one before it, and its end. An event is a JSON object:");
+    page.field(EVENT, "string", "queued, started, ended or orphaned; of each a task has one at most.");
+    page.field(AT, "timestamp", "When it was noted.");
+    page.field(field::TASK_ID, "string", "The task.");
+    page.field(
+        "record",
+        "object",
+        "The record as it was on disk then. In that of orphaned, which is told by whoever reads events and finds the task so, the state is orphaned, and is_alive is there.",
+    );
 }
 
 fn around(page: &mut Page) {

@@ -5,6 +5,7 @@ mod bytes;
 mod complete;
 mod detach;
 mod events;
+mod events_once;
 mod fake;
 mod grandchild;
 mod harness;

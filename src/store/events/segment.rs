@@ -4,20 +4,21 @@
 //! also when the directory was removed in between: they are made from the time. So a place in the journal can be
 //! kept for as long as one likes, and is never taken for one in another file.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use memchr::memmem;
 use nix::fcntl::OFlag;
 use serde_json::Value;
-use tempfile::Builder;
 
-use super::{Events, NAME, SEAL, hand_to_owner};
+use super::{Events, SEAL, hand_to_owner};
 use crate::store::open;
-use crate::store::replace::TEMPORARY;
 use crate::sys::time;
+
+/// A journal that is being made.
+const NEW_NAME: &str = ".events.new";
 
 /// How much of a file is looked at for its first line.
 const LONGEST_HEADER: usize = 256;
@@ -63,8 +64,11 @@ fn header(file: &File) -> io::Result<(u64, Option<u64>)> {
     Ok((number("segment").unwrap_or(0), number("previous")))
 }
 
-/// Makes a new journal. One that is there already is no error, whatever it is.
+/// Makes a new journal, unless there is one. To be called by one at a time.
 pub(super) fn create(events: &Events<'_>) -> io::Result<()> {
+    if fs::symlink_metadata(events.path()).is_ok() {
+        return Ok(());
+    }
     // What cannot be read is in nobody's way here: it is replaced in its turn.
     let previous = Segment::open(events, &events.old_path()).ok().flatten().map(|old| old.number);
     let now = u64::try_from(time::since_epoch().as_micros()).unwrap_or(u64::MAX);
@@ -74,17 +78,16 @@ pub(super) fn create(events: &Events<'_>) -> io::Result<()> {
         Some(previous) => format!("{{\"segment\":{number},\"previous\":{previous}}}\n"),
         None => format!("{{\"segment\":{number}}}\n"),
     };
-    let mut file = Builder::new()
-        .prefix(&format!("{NAME}."))
-        .suffix(TEMPORARY)
-        .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(events.dir.path())?;
-    file.write_all(header.as_bytes())?;
-    hand_to_owner(events.dir, file.as_file());
-    match file.persist_noclobber(events.path()) {
-        Err(refused) if refused.error.kind() != io::ErrorKind::AlreadyExists => Err(refused.error),
-        _ => Ok(()),
+    // Always the same name: what somebody left behind who was killed here goes when the next one comes.
+    let new = events.dir.path().join(NEW_NAME);
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(header.as_bytes())?;
+    hand_to_owner(events.dir, &file);
+    fs::rename(new, events.path())
 }
 
 /// Where `file` ends for its readers: at the first seal at or after `limit`, and at `end` at the latest. `None` as long as it
