@@ -123,6 +123,12 @@ impl StatusDir {
         uid == self.owner || uid == geteuid().as_raw()
     }
 
+    /// Whose the directory is.
+    #[must_use]
+    pub fn owner(&self) -> u32 {
+        self.owner
+    }
+
     /// The record of task `id`.
     #[must_use]
     pub fn record(&self, id: &TaskId) -> PathBuf {

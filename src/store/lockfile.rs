@@ -18,9 +18,11 @@ use crate::sys::lock::{self, Probe};
 use crate::task::TaskId;
 
 /// Held as long as somebody supervises the task.
-const SUPERVISED: u64 = 0;
+pub(super) const SUPERVISED: u64 = 0;
 /// Held until the task's end is on disk.
 const UNFINISHED: u64 = 1;
+/// Held by a reader of events who tells what became of a task that nobody supervises.
+pub(super) const TELLING: u64 = 2;
 
 /// The lock of a task, held as long as this or a forked copy of it lives.
 #[derive(Debug)]

@@ -4,13 +4,16 @@
 //! regular file with one link and the right owner; a record is replaced whole or not at all; what is
 //! shown of a task is its effective state, not just what was written.
 
+pub mod consumer;
 pub mod dir;
+pub mod events;
 pub mod line;
 pub mod liveness;
 pub mod load;
 pub mod lockfile;
 pub mod name;
 pub mod open;
+pub mod orphans;
 pub mod prune;
 pub mod replace;
 pub mod request;

@@ -13,11 +13,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::events::Events;
 use super::liveness::Here;
 use super::load::{LoadError, Task, load};
 use super::retention::{Candidate, Standing};
 use super::scan::{self, Contents, NewestFirst};
-use super::{StatusDir, line, lockfile};
+use super::{StatusDir, line, lockfile, orphans};
 use crate::sys::lock::Probe;
 use crate::sys::process;
 use crate::task::record::field;
@@ -61,9 +62,13 @@ pub fn survey(dir: &StatusDir, contents: &Contents, here: &Here) -> Vec<Found> {
 /// # Errors
 /// What the system says. The record may be gone then and the log still be there.
 pub fn remove(dir: &StatusDir, id: &TaskId, here: &Here) -> io::Result<Option<u64>> {
-    let is_over = load(dir, id, here).is_ok_and(|task| matches!(standing(dir, &task), Standing::Over(_)));
-    if !is_over {
+    let task = load(dir, id, here).ok();
+    let Some(task) = task.filter(|task| matches!(standing(dir, task), Standing::Over(_))) else {
         return Ok(None);
+    };
+    if task.state == State::Orphaned {
+        // Nobody can find out any more once it is gone. If it cannot be told, that is no reason to keep it.
+        let _ = orphans::tell(&Events::of(dir), id, here);
     }
     let Some(mut freed) = unlink(&dir.record(id))? else {
         return Ok(None);

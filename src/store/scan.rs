@@ -129,6 +129,25 @@ pub fn everything(dir: &StatusDir) -> io::Result<Contents> {
     Ok(found)
 }
 
+/// The tasks that have a lock file, in no order.
+///
+/// # Errors
+/// What reading the directory said; a directory that is gone has none.
+pub fn locks(dir: &StatusDir) -> io::Result<Vec<TaskId>> {
+    let mut locks = Vec::new();
+    each_name(dir, |name| locks.extend(lock_of(name)))?;
+    Ok(locks)
+}
+
+/// The task whose lock file is called `name`; `None` if that is no lock file's name.
+#[must_use]
+pub fn lock_of(name: &str) -> Option<TaskId> {
+    match kind(name) {
+        Some(Kind::Lock(id)) => Some(id),
+        _ => None,
+    }
+}
+
 /// What a file is for, by its name.
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
@@ -224,6 +243,10 @@ mod tests {
             ".-x.lock",
             ".group-.line",
             ".x.line",
+            ".events",
+            ".events.old",
+            ".consumer-a.lock.cursor",
+            ".consumer-a.b.tmp.cursor",
         ] {
             assert_eq!(kind(other), None, "{other:?}");
         }

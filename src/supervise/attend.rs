@@ -95,6 +95,7 @@ impl Supervisor {
         self.note_start();
         // Told to end before it began.
         self.go_on_ending();
+        self.tell_event_started();
         if self.handover.detach {
             self.write_record_now();
             self.tell(&Report::Started);

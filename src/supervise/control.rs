@@ -92,9 +92,11 @@ pub(super) enum Cell {
     Tickets,
     /// What the limits are measured by.
     Clocks = 53,
+    /// Which events are about to be noted, and which have been: two bits each.
+    Events = 60,
 }
 
-const CELLS: usize = Cell::Clocks as usize + 7;
+const CELLS: usize = Cell::Events as usize + 1;
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -27,7 +27,7 @@ const RESTORE_RETRY: Duration = Duration::from_secs(15);
 
 impl Supervisor {
     /// What the record says now.
-    fn status(&self, end: Option<(Outcome, Usage)>) -> Status {
+    pub(super) fn status(&self, end: Option<(Outcome, Usage)>) -> Status {
         let control = self.handover.control;
         // A task that waited for its turn began when its command did.
         let waited = !self.handover.turn.is_now();
@@ -207,9 +207,12 @@ impl Supervisor {
             let id = &self.handover.facts.id;
             let written = replace::replace(&tracking.dir, id, &record)
                 .and_then(|()| replace::sync_directory(&tracking.dir));
-            if let Err(error) = written {
-                let words = io_words(&error);
-                self.final_trouble = Some(format!("cannot write the record of '{id}': {words}"));
+            match written {
+                Ok(()) => self.tell_event_ended(record.clone()),
+                Err(error) => {
+                    let words = io_words(&error);
+                    self.final_trouble = Some(format!("cannot write the record of '{id}': {words}"));
+                }
             }
         }
         self.handover.control.set_phase(Phase::Final);

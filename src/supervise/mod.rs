@@ -22,6 +22,7 @@ pub mod control;
 pub mod course;
 pub mod echo;
 mod ending;
+mod events;
 pub mod front_end;
 pub mod handover;
 pub mod hook;

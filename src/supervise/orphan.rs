@@ -9,6 +9,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::setup::ID_VARIABLE;
+use crate::store::events::{Events, Kind};
 use crate::store::liveness::Here;
 use crate::store::lockfile::TaskLock;
 use crate::store::request::Request;
@@ -227,5 +228,8 @@ fn write_down(dir: &StatusDir, task: Task, request: &Request, exit: Option<Exit>
     );
     record.set(field::WARNINGS, warnings);
     replace::replace(dir, &task.id, &record)?;
-    replace::sync_directory(dir)
+    replace::sync_directory(dir)?;
+    // The task is cancelled, whether its end can be noted or not.
+    let _ = Events::of(dir).append_once(Kind::Ended, &task.id, &record);
+    Ok(())
 }

@@ -278,6 +278,7 @@ impl Supervisor {
             self.told_started = control.is_executing();
             self.machine.ended(Instant::now());
             self.machine.resume_finished();
+            self.tell_event_ended_before();
             self.have_reaped();
             if control.phase() == Phase::Final {
                 self.begin_rerun();

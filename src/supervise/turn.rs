@@ -132,6 +132,7 @@ impl Supervisor {
     fn say_queued(&mut self) {
         if !std::mem::replace(&mut self.told_queued, true) {
             self.write_record_now();
+            self.tell_event_queued();
             self.tell(&Report::Queued { words: self.handover.facts.waits_for() });
         }
     }

@@ -12,9 +12,14 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
+
+/// How soon a lock is asked for again that was held for the moment.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What a look at a lock tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +59,51 @@ pub fn take(file: &File, bytes: Range<u64>) -> io::Result<()> {
 /// What the file system says.
 pub fn take_in_turn(file: &File, bytes: Range<u64>) -> io::Result<()> {
     set_and_wait(file, &on(bytes, libc::F_WRLCK)?)
+}
+
+/// The same, and gives up after `most`: for a lock whose holder may have been stopped in such a moment.
+///
+/// # Errors
+/// `EAGAIN` or `EACCES` if somebody else has held one of them all the time, or what the file system says.
+pub fn take_soon(file: &File, bytes: Range<u64>, most: Duration) -> io::Result<()> {
+    soon(most, || take(file, bytes.clone()))
+}
+
+/// Takes the lock on a whole file or directory, which ends with the value, and gives up after `most`. It has nothing to do
+/// with those on bytes, and a process that is forked meanwhile holds it as well. `None` where there are no such locks.
+///
+/// # Errors
+/// `EAGAIN` if somebody else has held it all the time.
+pub fn take_whole(file: File, most: Duration) -> io::Result<Option<Flock<File>>> {
+    let mut file = Some(file);
+    let taken = soon(most, || {
+        let Some(given) = file.take() else { return Ok(None) };
+        match Flock::lock(given, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(lock)),
+            Err((back, error)) => {
+                file = Some(back);
+                Err(error.into())
+            }
+        }
+    });
+    match taken {
+        Err(error) if !is_held(&error) => Ok(None),
+        other => other,
+    }
+}
+
+fn soon<T>(most: Duration, mut take: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let start = Instant::now();
+    loop {
+        match take() {
+            Err(error) if is_held(&error) && start.elapsed() < most => thread::sleep(ASK_AGAIN),
+            other => return other,
+        }
+    }
+}
+
+fn is_held(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
 }
 
 /// Lets go of `bytes`, for all who hold them together.

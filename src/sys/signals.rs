@@ -64,6 +64,33 @@ pub fn block_all() {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
 }
 
+/// Keeps the signals that people and scripts end or stop a program with waiting until the value is dropped.
+#[derive(Debug)]
+pub struct Undisturbed {
+    before: SigSet,
+}
+
+impl Undisturbed {
+    /// From now on. For moments: a program that cannot be ended is a nuisance.
+    #[must_use]
+    pub fn begin() -> Self {
+        let waiting: SigSet =
+            [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP]
+                .into_iter()
+                .collect();
+        let mut before = SigSet::empty();
+        // Setting the mask cannot fail.
+        let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&waiting), Some(&mut before));
+        Self { before }
+    }
+}
+
+impl Drop for Undisturbed {
+    fn drop(&mut self) {
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+    }
+}
+
 /// Sends signal `number` to process group `group`. A group that is gone has no use for it.
 pub fn send_to_group(group: i32, number: i32) {
     if group > 1

@@ -5,9 +5,10 @@
 //! mechanism), [`Watch::wait`] takes [`BLIND`] at most: it says nothing about it, and the caller looks again as
 //! after any wait whose time was over.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,12 +30,26 @@ const IN_DIRECTORY: WatchMask = WatchMask::CREATE
     .union(WatchMask::MOVE_SELF)
     .union(WatchMask::ONLYDIR);
 
+/// Which names in the directory are watched.
+#[derive(Debug)]
+enum Names {
+    /// These.
+    These(Vec<OsString>),
+    /// Those that are like this; what happens to them is collected.
+    Like(fn(&OsStr) -> bool),
+}
+
+/// How many names are collected.
+const MOST_HEARD: usize = 10_000;
+
 /// A watch over names in a directory and over one open file.
 #[derive(Debug)]
 pub struct Watch {
     inotify: Option<Inotify>,
     path: PathBuf,
-    names: Vec<OsString>,
+    names: Names,
+    /// The names that something happened to, as far as they are collected; `None` if there may be others.
+    heard: Option<Vec<OsString>>,
     directory: Option<WatchDescriptor>,
     file: Option<WatchDescriptor>,
     /// A file was asked for and cannot be watched.
@@ -60,11 +75,28 @@ impl Watch {
     /// Watches `names` in the directory at `path`, which need not be there yet.
     #[must_use]
     pub fn new(path: &Path, names: Vec<OsString>) -> Self {
+        Self::over(path, Names::These(names))
+    }
+
+    /// Watches all names in the directory at `path` that are `like` this. [`Watch::take_heard`] tells which they were.
+    #[must_use]
+    pub fn like(path: &Path, like: fn(&OsStr) -> bool) -> Self {
+        Self::over(path, Names::Like(like))
+    }
+
+    fn over(path: &Path, names: Names) -> Self {
         let inotify = Inotify::init().ok();
-        let mut watch =
-            Self { inotify, path: path.to_owned(), names, directory: None, file: None, blind: false };
+        let path = path.to_owned();
+        let mut watch = Self { inotify, path, names, heard: None, directory: None, file: None, blind: false };
         watch.watch_directory();
         watch
+    }
+
+    /// The names that something happened to since this was last asked. `None` if there may be others: at first, when
+    /// the directory was not there, when too much happened at once, and always where the kernel cannot tell.
+    pub fn take_heard(&mut self) -> Option<Vec<OsString>> {
+        let again = self.directory.is_some().then(Vec::new);
+        mem::replace(&mut self.heard, again)
     }
 
     /// Watches `file` in place of the one watched so far.
@@ -132,6 +164,7 @@ impl Watch {
         let Ok(events) = inotify.read_events(&mut buffer) else { return };
         for event in events {
             if event.mask.contains(EventMask::Q_OVERFLOW) {
+                self.heard = None;
                 *wake = Wake { reader_gone: wake.reader_gone, ..Wake::ANYTHING };
             } else if Some(&event.wd) == self.file.as_ref() {
                 wake.file = true;
@@ -139,9 +172,20 @@ impl Watch {
                 let gone = EventMask::DELETE_SELF | EventMask::MOVE_SELF | EventMask::IGNORED;
                 if event.mask.intersects(gone) {
                     self.directory = None;
+                    self.heard = None;
                     wake.names = true;
-                } else {
-                    wake.names |= event.name.is_some_and(|name| self.names.iter().any(|known| known == name));
+                } else if let Some(name) = event.name {
+                    wake.names |= match &self.names {
+                        Names::These(names) => names.iter().any(|known| known == name),
+                        Names::Like(like) => like(name),
+                    };
+                    if matches!(self.names, Names::Like(like) if like(name)) {
+                        let heard = self.heard.take().filter(|heard| heard.len() < MOST_HEARD);
+                        self.heard = heard.map(|mut heard| {
+                            heard.push(name.to_owned());
+                            heard
+                        });
+                    }
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use clap_mangen::roff::{Roff, bold, roman};
 use gco::log::format::{MAX_PAYLOAD, Tag};
+use gco::store::events::{self, AT, EVENT};
 use gco::store::liveness::PID_NAMESPACE;
 use gco::store::retention::DEFAULT_KEEP;
 use gco::task::line::DEFAULT_LIMIT;
@@ -154,6 +155,7 @@ pub fn page() -> String {
     states(&mut page);
     log(&mut page);
     lines(&mut page);
+    events_of(&mut page);
     around(&mut page);
     let mut text = Vec::new();
     page.0.to_writer(&mut text).unwrap();
@@ -170,12 +172,15 @@ fn directory(page: &mut Page) {
         "ID.log",
         "The log. It is made after the record; a log without a record belongs to nobody and may be removed.",
     );
-    page.entry(".ID.lock", "On it the supervisor holds a lock as long as the task is under way.");
+    page.entry(".ID.lock", "On it the supervisor holds a lock as long as the task is under way. It is empty, until it has been told that nobody supervises the task any more.");
+    page.entry(".ID.cancel, .ID.cancelling", "A request to end the task, by gco tasks cancel, before and after the supervisor has taken it up.");
     page.entry(".ID.*.tmp", "A record that is being written.");
     page.entry(
         ".group-NAME.line, .key-KEY.line",
         "The line in which tasks of a group, or with a key, wait for their turn: see LINES.",
     );
+    page.entry(events::NAME, "The journal of events: see EVENTS. When it has grown large it becomes .events.old, in place of the one before, and a new one is begun.");
+    page.entry(".consumer-NAME.cursor", "What the consumer NAME of gco tasks events has received: the number of a journal, and a position in it. Removed, the name is a new one.");
     page.text("Nothing is opened but a regular file with one link and the right owner. Files of a running task that vanish are put back.");
     page.section("IDS");
     page.text("NAME-MILLISECONDS-COUNTER: the name of the task, when it began in milliseconds since 1970, and a number that tells apart what would be the same. The name is that of --name, else the base name of the command, in which what is not a letter, digit, '.', '_' or '-' is replaced with '_'.");
@@ -247,10 +252,28 @@ fn lines(page: &mut Page) {
     page.text("The file is removed when nobody is in line any more, unless a limit is set. If it is removed earlier, those in line keep their order among themselves, and who comes later begins a new line.");
 }
 
+fn events_of(page: &mut Page) {
+    page.section("EVENTS");
+    page.text("The journal has a line for each event, of at most a little more than a record; whoever supervises a task appends to it. gco tasks events reads it. What is no event is passed over: empty lines, torn ones, and the journal's own, which have its number and that of the one before it, and its end. An event is a JSON object:");
+    page.field(EVENT, "string", "queued, started, ended or orphaned; of each a task has one at most.");
+    page.field(AT, "timestamp", "When it was noted.");
+    page.field(field::TASK_ID, "string", "The task.");
+    page.field(
+        "record",
+        "object",
+        "The record as it was on disk then. In that of orphaned, which is told by whoever reads events and finds the task so, the state is orphaned, and is_alive is there.",
+    );
+}
+
 fn around(page: &mut Page) {
     page.section("EXIT STATUS");
     page.text("gco run ends as the command ends: with its exit code, or by the signal that ended it. Of its own it has:");
-    page.entry("125", "gco itself failed.");
+    page.entry(
+        "75",
+        "The command runs on in the background, or was not run because others have the places or the key.",
+    );
+    page.entry("124", "The command took too long, or was silent for too long.");
+    page.entry("125", "gco itself failed, or the command was not started because a task that it was to come after did not succeed.");
     page.entry("126", "The command was found and cannot be run.");
     page.entry("127", "The command was not found.");
     page.text("gco tasks:");
@@ -261,6 +284,7 @@ fn around(page: &mut Page) {
     page.entry("GCO_TASK_STATUS_DIR", "The status directory.");
     page.entry("GCO_DISABLE_TASK_STATUS", "1, true or yes, in any case: gco run keeps no files and is otherwise the same. --detach is then refused.");
     page.entry("GCO_TASK_RETENTION", &format!("How many finished tasks gco run keeps when it starts a new one; {DEFAULT_KEEP} if not said, 0 for all."));
+    page.entry("GCO_ON_FINISH", "What gco run runs once a task is over, if --on-finish is not given.");
     page.entry("NO_COLOR", "If not empty: no colours.");
     page.entry("GCO_TASK_ID", "Set for the command: the id of its task.");
     page.section("EXAMPLES");

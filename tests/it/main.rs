@@ -5,6 +5,8 @@ mod bytes;
 mod cancel;
 mod complete;
 mod detach;
+mod events;
+mod events_once;
 mod fake;
 mod finish;
 mod grandchild;

@@ -146,7 +146,8 @@ fn the_directory_is_made_private_and_so_is_what_is_in_it() {
     let dir = home.path().join("new/.gco/tasks");
     assert_eq!((mode(&dir), mode(dir.parent().unwrap())), (0o700, 0o700));
     let files: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 2, "{files:?}");
+    // Record, log, and the journal of events.
+    assert_eq!(files.len(), 3, "{files:?}");
     for file in files {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }

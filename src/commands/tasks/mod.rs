@@ -1,6 +1,7 @@
 //! `gco tasks`: reads the status directory and tells the truth.
 
 pub mod cancel;
+pub mod events;
 pub mod limit;
 pub mod list;
 pub mod prune;
@@ -51,6 +52,7 @@ enum Command {
     Tail(tail::Args),
     Cancel(cancel::Args),
     Limit(limit::Args),
+    Events(events::Args),
     Prune(prune::Args),
 }
 
@@ -65,6 +67,7 @@ pub fn run(args: Args) -> Result<i32> {
         Command::Tail(args) => tail::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Limit(args) => limit::run(&args),
+        Command::Events(args) => events::run(&args),
         Command::Prune(args) => prune::run(&args),
     }
 }
