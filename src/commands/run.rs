@@ -1,5 +1,6 @@
 //! `gco run`: supervises a command.
 
+mod follow;
 mod life;
 mod order;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::ValueEnum;
 
+use self::follow::follow;
 use self::life::Life;
 use self::order::Order;
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
@@ -19,7 +21,7 @@ use crate::supervise::front_end::{self, Finished, Manner};
 use crate::supervise::hook::HOOK_VARIABLE;
 use crate::sys::start::Inherited;
 use crate::task::spec::Echo;
-use crate::task::{Spec, TaskId, id};
+use crate::task::{Spec, id};
 
 /// Switches records off: `1`, `true` or `yes`.
 const DISABLE_VARIABLE: &str = "GCO_DISABLE_TASK_STATUS";
@@ -180,13 +182,8 @@ pub fn run(args: Args, mut inherited: Inherited) -> Result<i32> {
     let spec = spec(args)?;
     match front_end::run(spec, inherited, manner)? {
         Finished::Exit(code) => Ok(code),
-        Finished::Follow(id) => Ok(follow(&id)?),
+        Finished::Follow(id) => follow(&id),
     }
-}
-
-/// Shows the output of task `id`, which has the key, from its start, and ends as it does.
-fn follow(id: &TaskId) -> Result<i32, Failure> {
-    Err(failed(format!("cannot follow '{id}'")))
 }
 
 fn failed(message: impl Into<String>) -> Failure {

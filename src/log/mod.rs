@@ -9,6 +9,8 @@ pub mod format;
 pub mod join;
 pub mod last;
 pub mod replay;
+pub mod search;
+pub mod since;
 pub mod source;
 pub mod splitter;
 

@@ -100,12 +100,7 @@ pub fn judge(evidence: Evidence) -> Liveness {
 pub fn look(dir: &StatusDir, id: &TaskId, record: &Record, here: &Here) -> Evidence {
     let written = record.state().unwrap_or(State::Running);
     let is_over = !written.is_live() && written != State::Orphaned;
-    let same_boot = record.text(field::BOOT_ID).map(|boot| boot == here.boot_id);
-    let same_host = record.text(field::HOST).map(|host| host == here.host);
-    // One kernel under another name (a container, a renamed laptop) is the same machine.
-    let same_machine = same_boot == Some(true) || same_host != Some(false);
-    let namespace = record.count(PID_NAMESPACE);
-    let pids_count = same_machine && (namespace.is_none() || namespace == here.pid_namespace);
+    let Origin { same_boot, same_machine, pids_count } = Origin::of(record, here);
     let find = |pid: &str, start: &str| match (record.pid(pid), record.count(start)) {
         (Some(_), Some(_)) if same_boot == Some(false) => Found::Gone,
         (Some(pid), Some(start)) => match process::look(pid) {
@@ -135,6 +130,55 @@ pub fn look(dir: &StatusDir, id: &TaskId, record: &Record, here: &Here) -> Evide
         not_started: record.pid(field::SUPERVISOR_PID).is_some()
             && record.pid(field::PID) == record.pid(field::SUPERVISOR_PID),
     }
+}
+
+/// Where a record was written, seen from here.
+struct Origin {
+    /// `None` if it does not say.
+    same_boot: Option<bool>,
+    same_machine: bool,
+    pids_count: bool,
+}
+
+impl Origin {
+    fn of(record: &Record, here: &Here) -> Self {
+        let same_boot = record.text(field::BOOT_ID).map(|boot| boot == here.boot_id);
+        let same_host = record.text(field::HOST).map(|host| host == here.host);
+        // One kernel under another name (a container, a renamed laptop) is the same machine.
+        let same_machine = same_boot == Some(true) || same_host != Some(false);
+        let namespace = record.count(PID_NAMESPACE);
+        let pids_count = same_machine && (namespace.is_none() || namespace == here.pid_namespace);
+        Self { same_boot, same_machine, pids_count }
+    }
+}
+
+/// A process that a record names, by numbers that mean something here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Its pid.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot; `None` if the record does not say, as those of other tools.
+    pub start: Option<u64>,
+}
+
+/// The supervisor that `record` names. `None` also if its pid means nothing here: on another machine, in another boot or pid
+/// namespace.
+#[must_use]
+pub fn supervisor(record: &Record, here: &Here) -> Option<Named> {
+    named(record, here, field::SUPERVISOR_PID, field::SUPERVISOR_START)
+}
+
+/// The command that `record` names; `None` as for [`supervisor`], and as long as it has not been started.
+#[must_use]
+pub fn command(record: &Record, here: &Here) -> Option<Named> {
+    let command = named(record, here, field::PID, field::PID_START);
+    command.filter(|command| record.pid(field::SUPERVISOR_PID) != Some(command.pid))
+}
+
+fn named(record: &Record, here: &Here, pid: &str, start: &str) -> Option<Named> {
+    let Origin { same_boot, pids_count, .. } = Origin::of(record, here);
+    let counts = pids_count && same_boot != Some(false);
+    record.pid(pid).filter(|_| counts).map(|pid| Named { pid, start: record.count(start) })
 }
 
 /// This machine, this boot, this pid namespace.

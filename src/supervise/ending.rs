@@ -217,7 +217,8 @@ impl Supervisor {
         }
         self.handover.control.set_phase(Phase::Final);
         self.have_reaped();
-        if let Some(tracking) = &self.handover.tracking {
+        if let Some(tracking) = self.handover.tracking.as_ref().filter(|_| self.final_trouble.is_none()) {
+            // With no end on disk they wait until nobody is left who could put it there.
             tracking.lock.let_waiting_go();
         }
         self.leave_lines();

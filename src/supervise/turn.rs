@@ -264,7 +264,7 @@ fn ended(dir: &StatusDir, id: &TaskId, here: &Here) -> io::Result<Option<State>>
             State::Orphaned if task.is_alive == Some(true) => {
                 // It is not over before its command is.
                 if let Some(process) = task.record.pid(field::PID).and_then(|pid| PidFd::open(pid).ok()) {
-                    process.wait();
+                    process.await_end(None)?;
                 } else {
                     thread::park_timeout(LOOK_AGAIN);
                 }

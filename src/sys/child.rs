@@ -3,11 +3,12 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 
+use super::time::poll_timeout;
 use crate::task::Exit;
 
 /// What a process has used, with all of its own children that it waited for.
@@ -84,13 +85,6 @@ impl PidFd {
         Ok(())
     }
 
-    /// Waits until the process has ended.
-    pub fn wait(&self) {
-        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
-        // Waiting for one descriptor fails for nothing but an interruption, and that it may be waited for once more.
-        while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
-    }
-
     /// Whether the process is stopped, as far as `/proc` can tell.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -102,6 +96,23 @@ impl PidFd {
     pub fn parent(&self) -> Option<i32> {
         let info = self.info(PIDFD_INFO_PID)?;
         i32::try_from(info.pids[2]).ok().filter(|parent| *parent > 0)
+    }
+
+    /// Waits until the process has ended, for `most` at most or as long as it takes: whether it has.
+    ///
+    /// # Errors
+    /// What waiting said.
+    pub fn await_end(&self, most: Option<Duration>) -> io::Result<bool> {
+        let deadline = most.and_then(|most| Instant::now().checked_add(most));
+        loop {
+            let mut watched = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut watched, poll_timeout(deadline)) {
+                Ok(0) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
+                Ok(ended) => return Ok(ended > 0),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// How the process ended, once it has been reaped by whoever is its parent: Linux 6.15 keeps it for those who
@@ -215,7 +226,7 @@ const PIDFD_INFO_EXIT: u64 = 1 << 3;
 /// `_IOWR(0xFF, 11, struct pidfd_info)`.
 const PIDFD_GET_INFO: libc::c_ulong = nix::request_code_readwrite!(0xFF, 11, size_of::<PidFdInfo>());
 
-fn exit_of_status(status: i32) -> Exit {
+pub(super) fn exit_of_status(status: i32) -> Exit {
     if libc::WIFSIGNALED(status) {
         Exit::Signal(libc::WTERMSIG(status))
     } else {

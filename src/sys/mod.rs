@@ -6,6 +6,7 @@
 pub mod child;
 pub mod descriptors;
 pub mod fork;
+pub mod limits;
 pub mod lock;
 pub mod process;
 pub mod ring;

@@ -7,7 +7,8 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use super::child::PidFd;
+use super::child::{PidFd, exit_of_status};
+use crate::task::Exit;
 
 /// A process as `/proc/PID/stat` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +82,33 @@ pub fn take_precedence(pid: i32, takes: bool) {
     }
 }
 
+/// How the process that has `pid` and started at `start` ended, while it waits to be reaped. `None` if it is not there or has
+/// not ended, and where this process may not know.
+#[must_use]
+pub fn exit_of_zombie(pid: i32, start: u64) -> Option<Exit> {
+    let mut stat = [0; MAX_STAT];
+    let size = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
+    let stat = &stat[..size];
+    if !parse_stat(stat).is_some_and(|seen| seen.zombie && seen.start == start) {
+        return None;
+    }
+    let status = last_number(stat)?;
+    // Who may not know is told 0. Who may is refused nothing else either: then there is just no such file any more.
+    let refused = || {
+        let exe = fs::read_link(format!("/proc/{pid}/exe"));
+        exe.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    if status == 0 && refused() { None } else { Some(exit_of_status(status)) }
+}
+
+/// The exit status is the last field, the 52nd.
+fn last_number(stat: &[u8]) -> Option<i32> {
+    let rest = std::str::from_utf8(stat.get(memchr::memrchr(b')', stat)? + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    // The first two are before the parenthesis.
+    fields.get(52 - 3)?.parse().ok()
+}
+
 /// Whether there is a process `pid`, as `kill(pid, 0)` tells it: also one of somebody else.
 #[must_use]
 pub fn exists(pid: i32) -> bool {
@@ -134,6 +162,23 @@ mod tests {
         assert_eq!(parse_stat(stat), Some(seen));
         assert_eq!(parse_stat(b"7 (x"), None);
         assert_eq!(parse_stat(b""), None);
+    }
+
+    #[test]
+    fn a_zombie_tells_how_it_ended() -> io::Result<()> {
+        for (script, exit) in
+            [("exit 7", Exit::Code(7)), ("exit 0", Exit::Code(0)), ("kill -9 $$", Exit::Signal(9))]
+        {
+            let mut child = std::process::Command::new("sh").args(["-c", script]).spawn()?;
+            let pid = child.id().cast_signed();
+            let start = look(pid).map(|seen| seen.start).unwrap_or_default();
+            super::super::child::PidFd::open(pid)?.await_end(None)?;
+            assert_eq!(exit_of_zombie(pid, start), Some(exit));
+            assert_eq!(exit_of_zombie(pid, start + 1), None);
+            child.wait()?;
+            assert_eq!(exit_of_zombie(pid, start), None);
+        }
+        Ok(())
     }
 
     #[test]

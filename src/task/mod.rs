@@ -3,6 +3,8 @@
 //! Everything here is a pure value. Nothing in this room opens a file, reads the
 //! environment or asks the clock, so every other room may lean on it.
 
+pub mod condition;
+pub mod cursor;
 pub mod id;
 pub mod line;
 pub mod outcome;

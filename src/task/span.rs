@@ -130,6 +130,16 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_neither_nothing_nor_absurd() {
+        assert_eq!(parse_limit("1ms"), Ok(Duration::from_millis(1)));
+        assert_eq!(parse_pause("0s"), Ok(Duration::ZERO));
+        assert!(parse_limit("3650d").is_ok());
+        for bad in ["0s", "0ms", "0h0m", "3651d", "30500568904943w", "-1s", ""] {
+            assert!(parse_limit(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn spans_are_shown_briefly() {
         let show = |ms| brief(Duration::from_millis(ms));
         assert_eq!(show(0), "0s");

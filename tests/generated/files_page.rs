@@ -173,7 +173,10 @@ fn directory(page: &mut Page) {
         "The log. It is made after the record; a log without a record belongs to nobody and may be removed.",
     );
     page.entry(".ID.lock", "On it the supervisor holds a lock as long as the task is under way. It is empty, until it has been told that nobody supervises the task any more.");
-    page.entry(".ID.cancel, .ID.cancelling", "A request to end the task, by gco tasks cancel, before and after the supervisor has taken it up.");
+    page.entry(
+        ".ID.cancel, .ID.cancelling",
+        "A request to end the task, by gco tasks cancel, before and after the supervisor has taken it up.",
+    );
     page.entry(".ID.*.tmp", "A record that is being written.");
     page.entry(
         ".group-NAME.line, .key-KEY.line",

@@ -7,6 +7,7 @@ pub mod list;
 pub mod prune;
 pub mod status;
 pub mod tail;
+pub mod wait;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -30,7 +31,7 @@ Examples:
   All that failed in the last day, for a script:
     gco tasks list --state failed --since 1d --json";
 
-/// Look at tasks, end them, and clean up after them
+/// Look at tasks, wait for them, end them, and clean up after them
 ///
 /// A task is named by its id, by the beginning of its id, or by its name, which means the newest task of that name. Where
 /// the task may be left out, the newest one is meant.
@@ -50,6 +51,7 @@ enum Command {
     #[command(visible_alias = "show")]
     Status(status::Args),
     Tail(tail::Args),
+    Wait(wait::Args),
     Cancel(cancel::Args),
     Limit(limit::Args),
     Events(events::Args),
@@ -65,6 +67,7 @@ pub fn run(args: Args) -> Result<i32> {
         Command::List(args) => list::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Wait(args) => wait::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Limit(args) => limit::run(&args),
         Command::Events(args) => events::run(&args),

@@ -1,37 +1,29 @@
 //! `gco tasks tail`: the last lines of a log, and with `-f` those that follow.
 //!
-//! Following ends when the task has ended: first the state is looked up, then all that is in the log is shown,
-//! and only then does what was looked up count, since the final record is written after the log is complete.
-//! A task that is removed meanwhile ends it too, but not one whose supervisor still holds its lock and
-//! so will put its files back.
+//! Following ends when the task has ended. A task that is removed meanwhile ends it too, but not one whose supervisor still
+//! holds its lock and so will put its files back.
 
 mod out;
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::str::FromStr;
-use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use nix::fcntl::OFlag;
 
 use self::out::Out;
-use crate::failure::{Failure, io_words};
-use crate::log::follow::{Follow, Step, Successor};
+use crate::failure::Failure;
 use crate::log::join::{Choice, Joiner};
 use crate::log::last::{Wanted, last};
 use crate::log::replay::Replay;
+use crate::observe::{Following, Halt, Sink, Subject};
 use crate::store::liveness::Here;
-use crate::store::load::LoadError;
-use crate::store::{StatusDir, load, lockfile, name, open};
-use crate::sys::lock::Probe;
-use crate::sys::watch::{BLIND, Watch};
+use crate::store::{StatusDir, load, name};
+use crate::sys::watch::Watch;
 use crate::sys::window;
-use crate::task::{State, Stream, TaskId};
+use crate::task::Stream;
 use crate::view::lines::Surface;
 use crate::view::log::{Form, Printer};
 
@@ -106,13 +98,6 @@ const LOOK_AT_MOST: u64 = 256 * 1024 * 1024;
 /// How much of one line is kept to be shown: its last part.
 const LONGEST_LINE: usize = 1024 * 1024;
 
-/// How often a followed task is looked at where nothing happens: for tasks of other machines and other tools,
-/// about which the kernel tells nothing.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// A lock file is told to be closed a moment before its lock is dropped.
-const LOCK_DELAY: Duration = Duration::from_millis(20);
-
 /// Does it, and gives the exit code: 0 also if a followed task was removed or lost its supervisor.
 ///
 /// # Errors
@@ -142,7 +127,7 @@ fn show_once(subject: &Subject<'_>, args: &Args, mut out: Out<'_>) -> Result<i32
 
 /// Shows the lines of `log` that are asked for, and gives the place behind them.
 fn show_lines(log: &File, subject: &Subject<'_>, args: &Args, out: &mut Out<'_>) -> Result<u64> {
-    let unreadable = |error| subject.unreadable(&error);
+    let unreadable = |error| subject.unreadable_log(&error);
     let choice = choice(args);
     let lines = match args.lines {
         Count::Last(lines) => lines,
@@ -189,165 +174,24 @@ fn say(what: &Failure) {
 /// Shows what there is and then what comes.
 fn follow(subject: &Subject<'_>, args: &Args, mut out: Out<'_>) -> Result<i32> {
     let mut watch = Watch::new(subject.dir.path(), subject.names());
-    let mut log = Following::begin(subject, args, &mut out, &mut watch)?;
-    let stdout = io::stdout();
-    let mut state_again = false;
-    loop {
-        let now = subject.look()?;
-        log.show_new(subject, &mut out, &mut watch)?;
-        out.flush()?;
-        if let Now::Over(state) = now {
-            out.end(state)?;
-            subject.explain(state);
-            return Ok(0);
-        }
-        // What is written to the log alone says nothing about the state.
-        loop {
-            let most = if state_again { LOCK_DELAY } else { log.patience() };
-            let wake = watch.wait(most, stdout.as_fd())?;
-            if wake.reader_gone {
-                return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
-            }
-            if wake.names || !wake.file {
-                state_again = wake.names;
-                break;
-            }
-            log.show_written(subject, &mut out)?;
-            out.flush()?;
-        }
+    let mut following = Following::begin(subject, &mut watch)?;
+    let from = following.log().map(|log| show_lines(log, subject, args, &mut out)).transpose()?;
+    following.go_to(from.unwrap_or(0));
+    let task =
+        following.to_end(subject, &mut watch, &mut out, io::stdout().as_fd()).map_err(|halt| match halt {
+            Halt::Output(error) => Error::from(error),
+            Halt::Log(failure) => failure.into(),
+            Halt::Record(error) => subject
+                .unreadable_record(&error)
+                .hint("without it nobody can tell when the task ends; leave out --follow")
+                .into(),
+        })?;
+    let state = task.map(|task| task.state);
+    out.end(state)?;
+    if let Some(why) = subject.why_over(state, "followed") {
+        say(&why);
     }
-}
-
-/// The task that is looked at.
-struct Subject<'a> {
-    dir: &'a StatusDir,
-    id: &'a TaskId,
-    here: &'a Here,
-}
-
-/// What is true of a followed task.
-enum Now {
-    /// It goes on.
-    Live,
-    /// It does not, and this is its state; none if it has been removed.
-    Over(Option<State>),
-}
-
-impl Subject<'_> {
-    /// Opens the log. `None` if there is none yet, or none any more.
-    fn open_log(&self) -> Result<Option<File>, Failure> {
-        match open::regular(self.dir, &self.dir.log(self.id), OFlag::empty()) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.unreadable(&error)),
-        }
-    }
-
-    fn unreadable(&self, error: &io::Error) -> Failure {
-        Failure::failed(format!("cannot read the log of '{}': {}", self.id, io_words(error)))
-    }
-
-    /// The names in the directory that tell about it.
-    fn names(&self) -> Vec<OsString> {
-        let paths = [self.dir.record(self.id), self.dir.log(self.id), self.dir.lock(self.id)];
-        paths.iter().filter_map(|path| path.file_name()).map(ToOwned::to_owned).collect()
-    }
-
-    fn look(&self) -> Result<Now, Failure> {
-        let fault = match load(self.dir, self.id, self.here) {
-            Ok(task) if task.state.is_live() => return Ok(Now::Live),
-            Ok(task) => return Ok(Now::Over(Some(task.state))),
-            Err(fault) => fault,
-        };
-        if lockfile::probe(self.dir, self.id) == Some(Probe::Held) {
-            // Its supervisor will put the record back.
-            return Ok(Now::Live);
-        }
-        match fault {
-            LoadError::Missing => Ok(Now::Over(None)),
-            fault => Err(Failure::failed(format!("cannot read the record of '{}': {fault}", self.id))
-                .hint("without it nobody can tell when the task ends; leave out --follow")),
-        }
-    }
-
-    /// Says why following has ended, where it is not that the task has.
-    fn explain(&self, state: Option<State>) {
-        let id = self.id;
-        match state {
-            None => say(&Failure::failed(format!("'{id}' was removed while it was followed"))),
-            Some(State::Orphaned) => {
-                say(&Failure::failed(format!("'{id}' is orphaned: nobody supervises it any more")));
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-/// The log that is followed.
-struct Following {
-    log: Option<File>,
-    place: Follow,
-    /// A file under the log's name that may become what the log was.
-    returning: bool,
-}
-
-impl Following {
-    fn begin(subject: &Subject<'_>, args: &Args, out: &mut Out<'_>, watch: &mut Watch) -> Result<Self> {
-        let log = subject.open_log()?;
-        let mut from = 0;
-        if let Some(log) = &log {
-            // The watch first: what is written in between is then told.
-            watch.watch_file(log);
-            from = show_lines(log, subject, args, out)?;
-        }
-        Ok(Self { log, place: Follow::from(from), returning: false })
-    }
-
-    /// How long to wait at most before looking again.
-    fn patience(&self) -> Duration {
-        if self.returning { BLIND } else { HEARTBEAT }
-    }
-
-    /// Shows what has been written to the log, whatever file that is by now.
-    fn show_new(&mut self, subject: &Subject<'_>, out: &mut Out<'_>, watch: &mut Watch) -> Result<()> {
-        self.show_written(subject, out)?;
-        let Some(file) = subject.open_log()? else { return Ok(()) };
-        let successor = match &self.log {
-            None => Successor::Other,
-            Some(log) if is_same(log, &file).map_err(|error| subject.unreadable(&error))? => return Ok(()),
-            Some(log) => self.place.compare(log, &file).map_err(|error| subject.unreadable(&error))?,
-        };
-        self.returning = successor == Successor::Growing;
-        match successor {
-            Successor::Growing => return Ok(()),
-            Successor::Continues => {}
-            Successor::Other => self.place = Follow::from(0),
-        }
-        watch.watch_file(&file);
-        self.log = Some(file);
-        self.show_written(subject, out)
-    }
-
-    /// Shows what has been written to the file that is open.
-    fn show_written(&mut self, subject: &Subject<'_>, out: &mut Out<'_>) -> Result<()> {
-        let Some(log) = &self.log else { return Ok(()) };
-        loop {
-            match self.place.next(log).map_err(|error| subject.unreadable(&error))? {
-                Step::Entry(entry) => out.entry(&entry)?,
-                Step::Cut => {
-                    out.flush()?;
-                    let id = subject.id;
-                    say(&Failure::failed(format!("the log of '{id}' was cut; going on from its beginning")));
-                }
-                Step::UpToDate => return Ok(()),
-            }
-        }
-    }
-}
-
-fn is_same(one: &File, other: &File) -> io::Result<bool> {
-    let (one, other) = (one.metadata()?, other.metadata()?);
-    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+    Ok(0)
 }
 
 fn printer(args: &Args) -> Printer {

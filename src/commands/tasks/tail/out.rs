@@ -4,8 +4,10 @@
 
 use std::io::{self, Write};
 
+use crate::failure::Failure;
 use crate::log::join::Shown;
 use crate::log::replay::Entry;
+use crate::observe::Sink;
 use crate::task::{State, TaskId};
 use crate::view::log::Printer;
 
@@ -36,12 +38,6 @@ impl<'a> Out<'a> {
         self.flush_if_much()
     }
 
-    /// An entry of the log.
-    pub fn entry(&mut self, entry: &Entry<'_>) -> io::Result<()> {
-        self.printer.entry(entry, &mut self.gathered);
-        self.flush_if_much()
-    }
-
     /// What comes after all lines; all is written.
     pub fn end(mut self, state: Option<State>) -> io::Result<()> {
         self.printer.end(self.id, state, &mut self.gathered);
@@ -51,9 +47,23 @@ impl<'a> Out<'a> {
     fn flush_if_much(&mut self) -> io::Result<()> {
         if self.gathered.len() >= GATHERED { self.flush() } else { Ok(()) }
     }
+}
 
-    /// Writes what has been gathered.
-    pub fn flush(&mut self) -> io::Result<()> {
+impl Sink for Out<'_> {
+    fn entry(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        self.printer.entry(entry, &mut self.gathered);
+        self.flush_if_much()
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
+        self.flush()?;
+        let words = format!("the log of '{}' was cut; going on from its beginning", self.id);
+        // With stderr gone too there is nobody left to tell.
+        let _ = writeln!(io::stderr(), "{}", Failure::failed(words));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(&self.gathered)?;
         self.gathered.clear();

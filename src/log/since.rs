@@ -1,0 +1,150 @@
+//! What has come into a log since a place in it: whole lines, no more of them than was asked for, and the place behind them.
+//!
+//! Who goes from place to place gets each line once. A line that alone is more than was asked for is given cut, and told
+//! to be: the place moves on with each call that finds a whole line.
+
+use std::io;
+
+use super::ReadAt;
+
+/// What is put behind a line that was cut.
+const CUT: &str = "…\n";
+
+/// How much is read at once where only the end of a line is looked for.
+const BLOCK: usize = 64 * 1024;
+
+/// Whole log lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Piece {
+    /// The lines, tags and newlines included.
+    pub bytes: Vec<u8>,
+    /// Where the next line begins.
+    pub next: u64,
+    /// There is a whole line behind these.
+    pub more: bool,
+    /// How many bytes of the only line were left out because it alone is too long.
+    pub left_out: u64,
+}
+
+/// The lines of `source` from `offset` on, the start of a log line, as many as fit in `most` bytes.
+///
+/// # Errors
+/// What reading said.
+pub fn since<S: ReadAt + ?Sized>(source: &S, offset: u64, most: u64) -> io::Result<Piece> {
+    let there = source.size()?.saturating_sub(offset);
+    let mut bytes = vec![0; usize::try_from(there.min(most)).unwrap_or(usize::MAX)];
+    let count = source.read_full(&mut bytes, offset)?;
+    bytes.truncate(count);
+    if let Some(last) = memchr::memrchr(b'\n', &bytes) {
+        bytes.truncate(last + 1);
+        let next = offset + bytes.len() as u64;
+        let more = (count as u64) < there && line_end(source, next)?.is_some();
+        return Ok(Piece { bytes, next, more, left_out: 0 });
+    }
+    match line_end(source, offset + count as u64)? {
+        Some(next) if (count as u64) < there => {
+            bytes.truncate(whole_characters(&bytes));
+            // The newline is not among what is left out: there is one.
+            let left_out = next - 1 - offset - bytes.len() as u64;
+            bytes.extend_from_slice(CUT.as_bytes());
+            Ok(Piece { bytes, next, more: line_end(source, next)?.is_some(), left_out })
+        }
+        _ => Ok(Piece { next: offset, ..Piece::default() }),
+    }
+}
+
+/// Whether a line of `source` begins at `offset`, or will.
+///
+/// # Errors
+/// What reading said.
+pub fn is_line_start<S: ReadAt + ?Sized>(source: &S, offset: u64) -> io::Result<bool> {
+    let Some(before) = offset.checked_sub(1) else { return Ok(true) };
+    let mut byte = [0];
+    Ok(source.read_full(&mut byte, before)? == 1 && byte == *b"\n")
+}
+
+/// Where the line ends in which `from` is, behind its newline. `None` if it has not ended.
+fn line_end<S: ReadAt + ?Sized>(source: &S, mut from: u64) -> io::Result<Option<u64>> {
+    let mut block = vec![0; BLOCK];
+    loop {
+        let count = source.read_some(&mut block, from)?;
+        if count == 0 {
+            return Ok(None);
+        }
+        if let Some(at) = memchr::memchr(b'\n', &block[..count]) {
+            return Ok(Some(from + at as u64 + 1));
+        }
+        from += count as u64;
+    }
+}
+
+/// How many of `bytes` there are without a character at their end that was cut in two.
+fn whole_characters(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &[u8] = b"[stdout] a\n[stderr] b\n[gco] c\n[stdout] to";
+
+    fn text(offset: u64, most: u64) -> io::Result<(String, u64, bool, u64)> {
+        let Piece { bytes, next, more, left_out } = since(LOG, offset, most)?;
+        Ok((String::from_utf8_lossy(&bytes).into_owned(), next, more, left_out))
+    }
+
+    #[test]
+    fn whole_lines_are_given_and_none_twice() -> io::Result<()> {
+        assert_eq!(text(0, 1000)?, ("[stdout] a\n[stderr] b\n[gco] c\n".into(), 30, false, 0));
+        assert_eq!(text(0, 22)?, ("[stdout] a\n[stderr] b\n".into(), 22, true, 0));
+        assert_eq!(text(0, 21)?, ("[stdout] a\n".into(), 11, true, 0));
+        assert_eq!(text(22, 21)?, ("[gco] c\n".into(), 30, false, 0));
+        assert_eq!(text(30, 1000)?, (String::new(), 30, false, 0));
+        assert_eq!(text(99, 1000)?, (String::new(), 99, false, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_and_passed() -> io::Result<()> {
+        assert_eq!(text(11, 10)?, ("[stderr] b…\n".into(), 22, true, 0));
+        assert_eq!(text(11, 9)?, ("[stderr] …\n".into(), 22, true, 1));
+        assert_eq!(text(22, 1)?, ("[…\n".into(), 30, false, 6));
+        // Not ended: it is not there yet.
+        assert_eq!(text(30, 3)?, (String::new(), 30, false, 0));
+        let long = [b"[stdout] ", "é".repeat(200_000).as_bytes(), b"\n"].concat();
+        let piece = since(&long, 0, 100)?;
+        assert_eq!((piece.bytes.len(), piece.next), (99 + 4, 400_010));
+        assert_eq!(piece.left_out, 400_009 - 99);
+        Ok(())
+    }
+
+    #[test]
+    fn each_step_goes_on() -> io::Result<()> {
+        for most in 1..50 {
+            let (mut at, mut steps) = (0, 0);
+            loop {
+                let piece = since(LOG, at, most)?;
+                assert_eq!(piece.bytes.is_empty(), piece.next == at);
+                steps += 1;
+                at = piece.next;
+                if !piece.more {
+                    break;
+                }
+            }
+            assert_eq!(at, 30, "{most}");
+            assert!(steps <= 3);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn lines_begin_behind_a_newline() -> io::Result<()> {
+        let starts: Vec<u64> = (0..60).filter(|&at| is_line_start(LOG, at).is_ok_and(|is| is)).collect();
+        assert_eq!(starts, [0, 11, 22, 30]);
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! Going along with one task until something comes to pass: a line of its output, progress, silence, its end.
+//!
+//! In this order: first the state is looked up, then all that has come into the log is looked at, and only then does what
+//! was looked up count. So a line that the task wrote last is seen before its end.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::ends::orphaned;
+use super::following::LOCK_DELAY;
+use super::{Following, News, Now, Subject, Verdict};
+use crate::failure::{Failure, io_words};
+use crate::log::format::Tag;
+use crate::log::search::{Found, Search};
+use crate::store::Task;
+use crate::sys::descriptors::null;
+use crate::sys::watch::Watch;
+use crate::task::State;
+use crate::task::condition::{Condition, Kind, has_reached};
+
+/// What ended the wait.
+#[derive(Debug)]
+pub enum Reached {
+    /// This condition, by its place, with the line that matched.
+    Condition(usize, Option<String>),
+    /// The task's end.
+    End(Verdict),
+    /// The time that was given.
+    Timeout,
+}
+
+/// Waits until one of `conditions` holds, the task is over, or it is `deadline`. Output counts from `offset` in the log on, the
+/// start of a log line. Gives the task as it was seen last, too.
+///
+/// # Errors
+/// The log or the record cannot be read.
+pub fn until(
+    subject: &Subject<'_>,
+    conditions: &[Condition],
+    offset: u64,
+    deadline: Option<Instant>,
+) -> Result<(Reached, Option<Box<Task>>), Failure> {
+    let nobody = null().map_err(|error| cannot(subject, &error))?;
+    let mut watch = Watch::new(subject.dir.path(), subject.names());
+    let mut following = Following::begin(subject, &mut watch)?;
+    following.go_to(offset);
+    let mut watcher = Watcher::new(conditions, quiet_since(&following));
+    let mut last_seen = None;
+    let mut state_again = false;
+    loop {
+        let now = subject.look().map_err(|error| subject.unreadable_record(&error))?;
+        let mut found = watcher.read(subject, &mut following)?;
+        if found.is_none() && following.turn(subject, &mut watch)? {
+            found = watcher.read(subject, &mut following)?;
+        }
+        if let Some(found) = found {
+            return Ok((found, seen(now).or(last_seen)));
+        }
+        match now {
+            Now::Over(None) => return Ok((Reached::End(Verdict::Removed), None)),
+            Now::Over(Some(task)) => {
+                let again = Some(task.clone());
+                let verdict = match task.state {
+                    State::Orphaned => orphaned(subject, task, None),
+                    _ => Verdict::Ended(task),
+                };
+                return Ok((Reached::End(verdict), again));
+            }
+            Now::Live(task) => last_seen = task.or(last_seen),
+        }
+        if let Some(at) = last_seen.as_ref().and_then(|task| watcher.progress(task)) {
+            return Ok((Reached::Condition(at, None), last_seen));
+        }
+        // What is written to the log alone says nothing about the state.
+        loop {
+            if let Some(at) = watcher.silence(Instant::now()) {
+                return Ok((Reached::Condition(at, None), last_seen));
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Ok((Reached::Timeout, last_seen));
+            }
+            let most = if state_again { LOCK_DELAY } else { following.patience() };
+            let due = deadline.into_iter().chain(watcher.silent_at());
+            let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+            let wake = watch
+                .wait(left.chain([most]).min().unwrap_or(most), nobody.as_fd())
+                .map_err(|error| cannot(subject, &error))?;
+            if wake.names || !wake.file {
+                state_again = wake.names;
+                break;
+            }
+            if let Some(found) = watcher.read(subject, &mut following)? {
+                return Ok((found, last_seen));
+            }
+        }
+    }
+}
+
+fn seen(now: Now) -> Option<Box<Task>> {
+    match now {
+        Now::Live(task) | Now::Over(task) => task,
+    }
+}
+
+fn cannot(subject: &Subject<'_>, error: &io::Error) -> Failure {
+    Failure::failed(format!("cannot wait for '{}': {}", subject.id, io_words(error)))
+}
+
+/// When the log was last written to; now if that cannot be told.
+fn quiet_since(following: &Following) -> Instant {
+    let now = Instant::now();
+    let written = following.log().and_then(|log| log.metadata().ok()?.modified().ok());
+    // A time in the future says nothing about how long ago it was.
+    let age = written.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
+    now.checked_sub(age).unwrap_or(now)
+}
+
+/// Looks at what comes.
+struct Watcher<'a> {
+    conditions: &'a [Condition],
+    search: Search,
+    /// Which condition each expression belongs to.
+    searched: Vec<usize>,
+    heard: Instant,
+}
+
+impl<'a> Watcher<'a> {
+    fn new(conditions: &'a [Condition], heard: Instant) -> Self {
+        let mut expressions = Vec::new();
+        let mut searched = Vec::new();
+        for (at, condition) in conditions.iter().enumerate() {
+            if let Kind::Match(expression) = &condition.kind {
+                expressions.push(expression.clone());
+                searched.push(at);
+            }
+        }
+        Self { conditions, search: Search::new(expressions), searched, heard }
+    }
+
+    /// Looks at what there is in the log, up to a line that matches.
+    fn read(&mut self, subject: &Subject<'_>, following: &mut Following) -> Result<Option<Reached>, Failure> {
+        while let Some(news) = following.next(subject)? {
+            let News::Entry(entry) = news else { continue };
+            if entry.tag == Some(Tag::Gco) {
+                continue;
+            }
+            self.heard = Instant::now();
+            if let Some(Found { which, line }) = self.search.push(&entry) {
+                let at = self.searched.get(which).copied().unwrap_or_default();
+                return Ok(Some(Reached::Condition(at, Some(line))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn progress(&self, task: &Task) -> Option<usize> {
+        self.conditions.iter().position(|condition| match condition.kind {
+            Kind::Progress(percent) => has_reached(&task.record, percent),
+            _ => false,
+        })
+    }
+
+    fn spans(&self) -> impl Iterator<Item = (usize, Duration)> {
+        self.conditions.iter().enumerate().filter_map(|(at, condition)| match condition.kind {
+            Kind::Silent(span) => Some((at, span)),
+            _ => None,
+        })
+    }
+
+    /// When the first silence is long enough.
+    fn silent_at(&self) -> Option<Instant> {
+        self.spans().filter_map(|(_, span)| self.heard.checked_add(span)).min()
+    }
+
+    fn silence(&self, now: Instant) -> Option<usize> {
+        let long_enough = |span: Duration| now.saturating_duration_since(self.heard) >= span;
+        self.spans().find(|(_, span)| long_enough(*span)).map(|(at, _)| at)
+    }
+}
