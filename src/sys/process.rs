@@ -172,7 +172,7 @@ mod tests {
             let mut child = std::process::Command::new("sh").args(["-c", script]).spawn()?;
             let pid = child.id().cast_signed();
             let start = look(pid).map(|seen| seen.start).unwrap_or_default();
-            super::super::child::PidFd::open(pid)?.await_end(None)?;
+            crate::sys::child::PidFd::open(pid)?.await_end(None)?;
             assert_eq!(exit_of_zombie(pid, start), Some(exit));
             assert_eq!(exit_of_zombie(pid, start + 1), None);
             child.wait()?;

@@ -22,6 +22,7 @@ mod list;
 mod names;
 mod options;
 mod oracle;
+mod order;
 mod output;
 mod pipes;
 mod prune;
