@@ -16,6 +16,7 @@ use super::following::{HEARTBEAT, LOCK_DELAY};
 use super::{Fate, Now, Subject, Verdict};
 use crate::store::liveness::{self, Here, Named};
 use crate::store::{StatusDir, Task, lockfile};
+use crate::task::record::field;
 use crate::task::{Exit, State, TaskId};
 
 /// How large the stack of a thread is: a record may be nested deeply, and is read there.
@@ -81,16 +82,23 @@ fn tell_end(tell: &Sender<(usize, Verdict)>, at: usize, verdict: Verdict) {
 /// Waits until the task is over.
 fn await_end(subject: &Subject<'_>) -> Verdict {
     let mut handle = None;
+    let mut was_live = false;
     loop {
         let task = match subject.look() {
             Err(error) => return Verdict::Unreadable(error.to_string()),
             Ok(Now::Over(None)) => return Verdict::Removed,
+            Ok(Now::Over(Some(task))) if was_live && comes_late(&task) => {
+                was_live = false;
+                thread::park_timeout(HEARTBEAT);
+                continue;
+            }
             Ok(Now::Over(Some(task))) if task.state == State::Orphaned => {
                 return orphaned(subject, task, handle.as_ref());
             }
             Ok(Now::Over(Some(task))) => return Verdict::Ended(task),
             Ok(Now::Live(task)) => task,
         };
+        was_live = true;
         // Its exit status may be wanted when nobody is left who knows it.
         Handle::keep(&mut handle, command_of(subject, task.as_deref()));
         match lockfile::await_end(subject.dir, subject.id) {
@@ -99,6 +107,12 @@ fn await_end(subject: &Subject<'_>) -> Verdict {
             _ => await_process(subject, task.as_deref()),
         }
     }
+}
+
+/// Whether the end of the task may come into its record a moment after its process has gone: another tool need not be as
+/// careful as a supervisor, who writes first.
+pub(super) fn comes_late(task: &Task) -> bool {
+    task.state == State::Orphaned && task.record.pid(field::SUPERVISOR_PID).is_none()
 }
 
 /// The command of the task, as far as it is known.

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::command::Handle;
-use super::ends::{command_of, orphaned};
+use super::ends::{comes_late, command_of, orphaned};
 use super::following::LOCK_DELAY;
 use super::{Following, News, Now, Subject, Verdict};
 use crate::failure::{Failure, io_words};
@@ -75,6 +75,7 @@ fn go_along(
     let mut handle = None;
     let mut state_again = false;
     let mut is_first = true;
+    let mut was_live = false;
     loop {
         let now = following.look(subject).map_err(|error| subject.unreadable_record(&error))?;
         let mut found = watcher.read(subject, following)?;
@@ -88,7 +89,10 @@ fn go_along(
         if let Some(found) = found {
             return Ok((found, seen(now).or(last_seen)));
         }
+        let is_live = matches!(now, Now::Live(_));
         match now {
+            // It is given until the next look.
+            Now::Over(Some(task)) if was_live && comes_late(&task) => last_seen = Some(task),
             Now::Over(None) => return Ok((Reached::End(Verdict::Removed), None)),
             Now::Over(Some(task)) => {
                 let again = Some(task.clone());
@@ -100,6 +104,7 @@ fn go_along(
             }
             Now::Live(task) => last_seen = task.or(last_seen),
         }
+        was_live = is_live;
         // Its exit status may be wanted when nobody is left who knows it.
         Handle::keep(&mut handle, command_of(subject, last_seen.as_deref()));
         if let Some(at) = last_seen.as_ref().and_then(|task| watcher.progress(task)) {
