@@ -113,13 +113,15 @@ fn progress_is_what_the_record_says() {
 fn silence_is_as_long_as_nothing_is_written() {
     let home = Home::new();
     let (task, waiter) = waiting(&home, &["silent:1h", "silent:300ms"]);
-    let mut written = Instant::now();
+    let (mut written, mut longest) = (Instant::now(), Duration::ZERO);
     for _ in 0..100 {
-        written = Instant::now();
         task.write(b"[stdout] more\n");
+        longest = longest.max(written.elapsed());
+        written = Instant::now();
     }
     assert_eq!(fired(waiter, 0), (json!("silent:300ms"), Value::Null));
-    assert!(written.elapsed() >= Duration::from_millis(300));
+    // Unless this test itself was kept from writing; and the time of the last change is told to some milliseconds.
+    assert!(longest.as_millis() > 200 || written.elapsed().as_millis() >= 285, "{longest:?} {written:?}");
     // It has been silent for as long as its log has not been written to, also where that is shown.
     let log = std::fs::File::options().append(true).open(task.log_path()).unwrap();
     log.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
