@@ -3,6 +3,7 @@
 //! [`Following::to_end`] does all of it. First the state is looked up, then all that is in the log is handed out, and only
 //! then does what was looked up count, since the final record is written after the log is complete. A log that is put back
 //! after somebody removed it is gone on with where it was; one that is another begins anew, and one that was cut is told.
+//! With the whole directory gone, the lock that was seen held last tells whether there is somebody to put it back.
 
 use std::fs::File;
 use std::io;

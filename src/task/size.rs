@@ -81,6 +81,8 @@ mod tests {
         for bad in ["", "B", "-1", "1.5G", "10 MiB", "1Bi", "1iB", "1XB", "99999999999G"] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
+        assert_eq!(parse_limit("1"), Ok(1));
+        assert!(parse_limit("0GB").is_err() && parse_limit("-1").is_err());
     }
 
     #[test]

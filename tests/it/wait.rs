@@ -219,10 +219,10 @@ fn a_thousand_at_once() {
 }
 
 /// How often a process went to sleep so far; `None` unless all of its threads are asleep.
-fn sleeps(pid: i32) -> Option<u64> {
+pub fn sleeps(pid: i32) -> Option<u64> {
     let mut sum = 0;
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
-        let path = thread.unwrap().path();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let path = thread.ok()?.path();
         let number = path.file_name()?.to_str()?.parse().ok()?;
         (state_of(number) == Some('S')).then_some(())?;
         let status = fs::read_to_string(path.join("status")).ok()?;
