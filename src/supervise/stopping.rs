@@ -34,8 +34,9 @@ const BEGINNING: Duration = Duration::from_secs(3);
 const LATER: Duration = Duration::from_millis(100);
 /// How often is looked whether anything is left while it is given time to end.
 const WATCH: Duration = Duration::from_millis(25);
-/// How long supervisors of other tasks below this one are spared, so that they can write down how their commands ended.
-const SPARE_OTHERS: Duration = Duration::from_millis(300);
+/// How long supervisors of other tasks below this one are spared: they end by themselves once their commands have been killed, and
+/// have written down how.
+const SPARE_OTHERS: Duration = Duration::from_secs(3);
 
 /// What has been seen of the processes that are to go.
 #[derive(Debug, Clone, Default)]
