@@ -35,8 +35,7 @@ const MAX_LABEL: usize = 1024;
 const MORE: &str = "\
 Exit status:
   As the command's: its exit code, or death by the same signal. With --detach 0 once the command runs.
-  75   The command runs on in the background (--background-after), or was not run because others have the
-       places (--no-wait) or the key
+  75   The command runs on in the background, or was not run because others have the places or the key
   124  It took too long, or was silent for too long
   125  gco itself failed
   126  The command was found and cannot be run

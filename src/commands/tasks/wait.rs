@@ -41,8 +41,8 @@ Exit status:
   125  How it ended cannot be known: it was orphaned, or removed
 
 Examples:
-  The newest task, and what became of it:
-    gco tasks wait && echo good
+  The newest task of a name, and what became of it:
+    gco tasks wait backup && echo good
   Several, whichever ends first:
     gco tasks wait --any backup make
   Until it says so, but no longer than a minute:
@@ -317,7 +317,9 @@ fn tell_end(id: &TaskId, verdict: &Verdict, json: bool) {
         let took = task.record.count(field::DURATION_MS).map(Duration::from_millis).map(span::brief);
         let took = took.map(|took| format!(" after {took}")).unwrap_or_default();
         let error = task.record.text(field::ERROR).filter(|_| task.state != State::Succeeded).map(one_line);
-        let error = error.map(|error| format!(": {error}")).unwrap_or_default();
+        // The state says that much.
+        let error = error.map(|error| format!(": {}", error.strip_prefix("cancelled ").unwrap_or(&error)));
+        let error = error.unwrap_or_default();
         let _ = writeln!(io::stderr(), "{id} {}{took}{error}", task.state);
     }
 }
