@@ -55,6 +55,22 @@ Examples:
     gco run -d --label env=prod -- ./deploy.sh eu-west
   From cron, which sends mail only if something is printed:
     gco run --echo on-failure -- ./backup.sh /home
+  A nightly job that must not hang, tried again if it fails:
+    gco run --timeout 2h --grace 30s --stall-timeout 10m -- ./backup.sh /home
+    gco run --retry 3 --retry-delay 10s -- ./backup.sh /home
+  In the foreground for a while, and then in the background:
+    gco run --background-after 20s -- make -j8
+  Two of a group at once; one more only if there is a place:
+    gco run --group deploy --limit 2 -- ./deploy.sh eu-west
+    gco run --group deploy --no-wait -- ./deploy.sh us-east
+  Once others have succeeded, or are over:
+    gco run --after make --after-any backup -- ./deploy.sh eu-west
+  One at a time, whoever starts it; a second one shows the output of the first:
+    gco run --key nightly --on-conflict follow -- ./backup.sh /home
+  Tell somebody how it went:
+    gco run --on-finish 'echo $GCO_TOOL: $GCO_STATE >>finished' -- make
+  Somewhere else, with a variable of its own:
+    gco run --cwd /tmp --env LEVEL=2 -- sh -c 'pwd; echo $LEVEL'
   A pipeline is the shell's, so it needs one:
     gco run --name words -- sh -c 'sort words | uniq -c >counts'";
 

@@ -49,7 +49,7 @@ Examples:
     gco run -d --name server -- sh -c 'sleep 1; echo ready; sleep 600'
     gco tasks wait server --until match:ready --timeout 1m
   For a program, step by step: what is new, and where to go on:
-    gco tasks wait server --until silent:1s --since start --json
+    gco tasks wait server --until silent:1s --since start --max-bytes 4KiB --json
     gco tasks cancel server";
 
 /// Wait for tasks to end
