@@ -80,8 +80,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A lock file is told to be closed a moment before its lock is dropped.
 const LOCK_DELAY: Duration = Duration::from_millis(20);
 
-/// How long nothing is looked at where nothing can happen unheard.
-const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often the journal is looked at where the kernel tells nothing: a directory that was removed tells so only once nobody has
+/// it open any more, and by then there may be another in its place.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// Does it, and gives the exit code.
 ///
@@ -185,7 +186,7 @@ impl Session<'_> {
             let most = match (has_closed, may_orphan) {
                 (true, true) => LOCK_DELAY,
                 (false, true) => HEARTBEAT,
-                (_, false) => FOREVER,
+                (_, false) => QUIET,
             };
             wait(watch, most)?;
         }
