@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
 
-use super::events::{Cursor, Event, Events, Reader, hand_to_owner};
+use super::events::{Cursor, Event, Events, Reader};
 use super::open;
 use crate::sys::lock;
 
@@ -171,7 +171,7 @@ fn open_or_make(events: &Events<'_>, path: &PathBuf) -> io::Result<File> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
             Ok(file) => {
-                hand_to_owner(events.dir(), &file);
+                events.dir().hand_over(&file);
                 return Ok(file);
             }
         }

@@ -67,7 +67,8 @@ impl Supervisor {
     pub(super) fn take_up_request(&mut self) {
         let Some(tracking) = &self.handover.tracking else { return };
         let Some(request) = request::take_up(&tracking.dir, &self.handover.facts.id) else { return };
-        if self.handover.control.request_at() == request.at {
+        // One that has been taken up already, or that comes when the command has ended by itself.
+        if self.handover.control.request_at() == request.at || self.is_too_late() {
             return;
         }
         self.handover.control.set_request_at(request.at);
@@ -78,7 +79,7 @@ impl Supervisor {
 
     /// Makes the command end. Asked again it may end sooner, never later.
     pub(super) fn make_end(&mut self, cause: Cause, signal: i32, grace: Duration) {
-        if self.machine.is_finished() {
+        if self.is_too_late() {
             return;
         }
         let control = self.handover.control;
@@ -109,6 +110,12 @@ impl Supervisor {
         }
         self.machine.changed();
         self.go_on_ending();
+    }
+
+    /// Whether the command has ended without having been told to: that is how it ended.
+    fn is_too_late(&self) -> bool {
+        let by_itself = !self.machine.awaits_end() && self.handover.control.stop().is_none();
+        self.machine.is_finished() || by_itself
     }
 
     /// Takes up ending where it is: by a predecessor, or from its begin.

@@ -244,7 +244,11 @@ impl Supervisor {
                 match action {
                     Action::FlushPart(stream) => self.flush_part(stream),
                     Action::WriteRecord => self.write_record(),
-                    Action::CheckFiles => self.check_files(),
+                    Action::CheckFiles => {
+                        self.check_files();
+                        // Somebody may have asked who cannot reach this process.
+                        self.take_up_request();
+                    }
                     Action::Finish { left_open } => self.finish(left_open),
                 }
             }

@@ -122,9 +122,7 @@ pub fn run(args: &Args) -> Result<i32> {
                 }
             }
             Err(failure) => {
-                tasks.push(
-                    json!({ "task_id": id.as_str(), "cancelled": false, "error": failure.to_string() }),
-                );
+                tasks.push(json!({ "task_id": id.as_str(), "cancelled": false, "error": failure.message() }));
                 faults.push(failure);
             }
         }
