@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<i32> {
     let events = Events::of(&dir);
     let trouble = |error: io::Error| unreadable(args, &dir, &error);
     let source = match &args.consumer {
-        Some(name) => Source::Shared(Consumer::open(events, name, since).map_err(trouble)?),
+        Some(name) => Source::Shared(Consumer::named(events, name, since)),
         // What there is in a directory that was not there is new.
         None if args.follow && since.is_none() && !is_new => {
             Source::Own(Reader::from_now(events).map_err(trouble)?, None)
