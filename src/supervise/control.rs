@@ -86,14 +86,10 @@ pub(super) enum Cell {
     StartedSinceBoot,
     /// 1 once the command that is run at the end has been.
     Hooked,
-    /// How many of the things that the task waits for are done.
-    TurnsDone,
-    /// Per line: 1 more than the ticket.
-    Tickets,
     /// What the limits are measured by.
-    Clocks = 53,
+    Clocks,
     /// Which events are about to be noted, and which have been: two bits each.
-    Events = 60,
+    Events = 57,
 }
 
 const CELLS: usize = Cell::Events as usize + 1;
