@@ -40,6 +40,15 @@ impl Handle {
         is_it.then_some(Self { named, process })
     }
 
+    /// Sees to it that `handle` is on the process that is `named`, if that is there: once it has gone, nobody can take hold
+    /// of it any more.
+    pub fn keep(handle: &mut Option<Self>, named: Option<Named>) {
+        if let Some(named) = named.filter(|named| !handle.as_ref().is_some_and(|handle| handle.is_on(*named)))
+        {
+            *handle = Self::open(named);
+        }
+    }
+
     /// Whether it is on the process that is `named` so.
     #[must_use]
     pub fn is_on(&self, named: Named) -> bool {

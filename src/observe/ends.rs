@@ -3,6 +3,7 @@
 //! There is a thread for each task, blocked on the lock that its supervisor holds until the end is on disk. Nothing is asked
 //! again and again, and no watch is needed, of which a user has few. Only for a task that has no such lock (another
 //! tool's) its process is waited for instead, and where that cannot be watched either it is looked at once a second.
+//! Those that are over already are told first, in the order in which they are named.
 
 use std::io;
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use std::time::{Duration, Instant};
 use super::command::{self, Handle};
 use super::following::{HEARTBEAT, LOCK_DELAY};
 use super::{Fate, Now, Subject, Verdict};
-use crate::store::liveness::{self, Here};
+use crate::store::liveness::{self, Here, Named};
 use crate::store::{StatusDir, Task, lockfile};
+use crate::task::record::field;
 use crate::task::{Exit, State, TaskId};
 
 /// How large the stack of a thread is: a record may be nested deeply, and is read there.
@@ -38,6 +40,14 @@ impl Ends {
         let (tell, told) = channel();
         let shared = Arc::new((dir.clone(), here.clone()));
         for (at, id) in ids.iter().enumerate() {
+            let over = match (Subject { dir, id, here }).look() {
+                Ok(Now::Over(Some(task))) if task.state != State::Orphaned => Some(task),
+                _ => None,
+            };
+            if let Some(task) = over {
+                tell_end(&tell, at, Verdict::Ended(task));
+                continue;
+            }
             let (tell, shared, id) = (tell.clone(), Arc::clone(&shared), id.clone());
             thread::Builder::new().stack_size(STACK).spawn(move || {
                 let (dir, here) = &*shared;
@@ -72,28 +82,42 @@ fn tell_end(tell: &Sender<(usize, Verdict)>, at: usize, verdict: Verdict) {
 /// Waits until the task is over.
 fn await_end(subject: &Subject<'_>) -> Verdict {
     let mut handle = None;
+    let mut was_live = false;
     loop {
         let task = match subject.look() {
             Err(error) => return Verdict::Unreadable(error.to_string()),
             Ok(Now::Over(None)) => return Verdict::Removed,
+            Ok(Now::Over(Some(task))) if was_live && comes_late(&task) => {
+                was_live = false;
+                thread::park_timeout(HEARTBEAT);
+                continue;
+            }
             Ok(Now::Over(Some(task))) if task.state == State::Orphaned => {
                 return orphaned(subject, task, handle.as_ref());
             }
             Ok(Now::Over(Some(task))) => return Verdict::Ended(task),
             Ok(Now::Live(task)) => task,
         };
-        if let Some(named) = task.as_ref().and_then(|task| liveness::command(&task.record, subject.here))
-            && !handle.as_ref().is_some_and(|handle: &Handle| handle.is_on(named))
-        {
-            // As long as it is there: its exit status may be wanted when nobody is left who knows it.
-            handle = Handle::open(named);
-        }
+        was_live = true;
+        // Its exit status may be wanted when nobody is left who knows it.
+        Handle::keep(&mut handle, command_of(subject, task.as_deref()));
         match lockfile::await_end(subject.dir, subject.id) {
             // A lock that is dropped is told a moment before it is free; one that was put back is another.
             Ok(true) => thread::park_timeout(if is_live(subject) { LOCK_DELAY } else { Duration::ZERO }),
             _ => await_process(subject, task.as_deref()),
         }
     }
+}
+
+/// Whether the end of the task may come into its record a moment after its process has gone: another tool need not be as
+/// careful as a supervisor, who writes first.
+pub(super) fn comes_late(task: &Task) -> bool {
+    task.state == State::Orphaned && task.record.pid(field::SUPERVISOR_PID).is_none()
+}
+
+/// The command of the task, as far as it is known.
+pub(super) fn command_of(subject: &Subject<'_>, task: Option<&Task>) -> Option<Named> {
+    task.and_then(|task| liveness::command(&task.record, subject.here))
 }
 
 fn is_live(subject: &Subject<'_>) -> bool {
@@ -107,7 +131,8 @@ fn await_process(subject: &Subject<'_>, task: Option<&Task>) {
         supervisor.or_else(|| liveness::command(&task.record, subject.here))
     });
     let has_ended = named.and_then(Handle::open).and_then(|handle| handle.await_end(None).ok());
-    if has_ended != Some(true) {
+    // One that has ended and is not reaped counts as alive where a record has no start time: it would end this wait at once.
+    if has_ended != Some(true) || is_live(subject) {
         thread::park_timeout(HEARTBEAT);
     }
 }

@@ -16,7 +16,9 @@ use crate::log::follow::{Follow, Step, Successor};
 use crate::log::replay::Entry;
 use crate::store::Task;
 use crate::store::load::LoadError;
+use crate::store::lockfile::SeenLock;
 use crate::sys::watch::{BLIND, Watch};
+use crate::task::State;
 
 /// How often a task is looked at where nothing happens: for tasks of other machines and other tools, about which the
 /// kernel tells nothing.
@@ -32,6 +34,8 @@ pub struct Following {
     place: Follow,
     /// A file under the log's name that may become what the log was.
     returning: bool,
+    /// The lock that was held last.
+    lock: Option<SeenLock>,
 }
 
 /// What is next in the log.
@@ -98,13 +102,37 @@ impl Following {
             // The watch first: what is written while it is read is then told.
             watch.watch_file(log);
         }
-        Ok(Self { log, place: Follow::from(0), returning: false })
+        Ok(Self { log, place: Follow::from(0), returning: false, lock: None })
+    }
+
+    /// Looks at the task. One whose files are all gone, the lock's among them, goes on as long as somebody holds the lock that
+    /// was seen last: a supervisor that will put them back.
+    ///
+    /// # Errors
+    /// As for [`Subject::look`].
+    pub fn look(&mut self, subject: &Subject<'_>) -> Result<Now, LoadError> {
+        let now = subject.look();
+        let is_lost = match &now {
+            Ok(Now::Live(_)) => {
+                self.lock = SeenLock::look(subject.dir, subject.id).or(self.lock.take());
+                false
+            }
+            Ok(Now::Over(task)) => task.as_ref().is_none_or(|task| task.state == State::Orphaned),
+            Err(_) => true,
+        };
+        if is_lost && self.lock.as_ref().is_some_and(SeenLock::is_held) { Ok(Now::Live(None)) } else { now }
     }
 
     /// The log as it was when this began, or was last turned to; `None` as long as there is none.
     #[must_use]
     pub fn log(&self) -> Option<&File> {
         self.log.as_ref()
+    }
+
+    /// The same, when there is no more to follow.
+    #[must_use]
+    pub fn into_log(self) -> Option<File> {
+        self.log
     }
 
     /// Goes on at `offset`, the start of a log line.
@@ -177,7 +205,7 @@ impl Following {
     ) -> Result<Option<Box<Task>>, Halt> {
         let mut state_again = false;
         loop {
-            let now = subject.look().map_err(Halt::Record)?;
+            let now = self.look(subject).map_err(Halt::Record)?;
             self.hand_out(subject, sink)?;
             if self.turn(subject, watch)? {
                 self.hand_out(subject, sink)?;

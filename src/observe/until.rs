@@ -3,11 +3,14 @@
 //! In this order: first the state is looked up, then all that has come into the log is looked at, and only then does what
 //! was looked up count. So a line that the task wrote last is seen before its end.
 
+use std::fs::File;
 use std::io;
+use std::mem;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::ends::orphaned;
+use super::command::Handle;
+use super::ends::{comes_late, command_of, orphaned};
 use super::following::LOCK_DELAY;
 use super::{Following, News, Now, Subject, Verdict};
 use crate::failure::{Failure, io_words};
@@ -30,8 +33,19 @@ pub enum Reached {
     Timeout,
 }
 
+/// How a wait ended, and what was seen last.
+#[derive(Debug)]
+pub struct Halted {
+    /// What ended it.
+    pub reached: Reached,
+    /// The task.
+    pub task: Option<Box<Task>>,
+    /// Its log, which may have lost its name.
+    pub log: Option<File>,
+}
+
 /// Waits until one of `conditions` holds, the task is over, or it is `deadline`. Output counts from `offset` in the log on, the
-/// start of a log line. Gives the task as it was seen last, too.
+/// start of a log line.
 ///
 /// # Errors
 /// The log or the record cannot be read.
@@ -40,35 +54,59 @@ pub fn until(
     conditions: &[Condition],
     offset: u64,
     deadline: Option<Instant>,
-) -> Result<(Reached, Option<Box<Task>>), Failure> {
-    let nobody = null().map_err(|error| cannot(subject, &error))?;
+) -> Result<Halted, Failure> {
     let mut watch = Watch::new(subject.dir.path(), subject.names());
     let mut following = Following::begin(subject, &mut watch)?;
     following.go_to(offset);
-    let mut watcher = Watcher::new(conditions, quiet_since(&following));
+    let (reached, task) = go_along(subject, conditions, deadline, &mut following, &mut watch)?;
+    Ok(Halted { reached, task, log: following.into_log() })
+}
+
+fn go_along(
+    subject: &Subject<'_>,
+    conditions: &[Condition],
+    deadline: Option<Instant>,
+    following: &mut Following,
+    watch: &mut Watch,
+) -> Result<(Reached, Option<Box<Task>>), Failure> {
+    let nobody = null().map_err(|error| cannot(subject, &error))?;
+    let mut watcher = Watcher::new(conditions);
     let mut last_seen = None;
+    let mut handle = None;
     let mut state_again = false;
+    let mut is_first = true;
+    let mut was_live = false;
     loop {
-        let now = subject.look().map_err(|error| subject.unreadable_record(&error))?;
-        let mut found = watcher.read(subject, &mut following)?;
-        if found.is_none() && following.turn(subject, &mut watch)? {
-            found = watcher.read(subject, &mut following)?;
+        let now = following.look(subject).map_err(|error| subject.unreadable_record(&error))?;
+        let mut found = watcher.read(subject, following)?;
+        if found.is_none() && following.turn(subject, watch)? {
+            found = watcher.read(subject, following)?;
+        }
+        if mem::take(&mut is_first) {
+            // What was there already has not come now.
+            watcher.heard = written_at(following);
         }
         if let Some(found) = found {
             return Ok((found, seen(now).or(last_seen)));
         }
+        let is_live = matches!(now, Now::Live(_));
         match now {
+            // It is given until the next look.
+            Now::Over(Some(task)) if was_live && comes_late(&task) => last_seen = Some(task),
             Now::Over(None) => return Ok((Reached::End(Verdict::Removed), None)),
             Now::Over(Some(task)) => {
                 let again = Some(task.clone());
                 let verdict = match task.state {
-                    State::Orphaned => orphaned(subject, task, None),
+                    State::Orphaned => orphaned(subject, task, handle.as_ref()),
                     _ => Verdict::Ended(task),
                 };
                 return Ok((Reached::End(verdict), again));
             }
             Now::Live(task) => last_seen = task.or(last_seen),
         }
+        was_live = is_live;
+        // Its exit status may be wanted when nobody is left who knows it.
+        Handle::keep(&mut handle, command_of(subject, last_seen.as_deref()));
         if let Some(at) = last_seen.as_ref().and_then(|task| watcher.progress(task)) {
             return Ok((Reached::Condition(at, None), last_seen));
         }
@@ -90,7 +128,7 @@ pub fn until(
                 state_again = wake.names;
                 break;
             }
-            if let Some(found) = watcher.read(subject, &mut following)? {
+            if let Some(found) = watcher.read(subject, following)? {
                 return Ok((found, last_seen));
             }
         }
@@ -108,7 +146,7 @@ fn cannot(subject: &Subject<'_>, error: &io::Error) -> Failure {
 }
 
 /// When the log was last written to; now if that cannot be told.
-fn quiet_since(following: &Following) -> Instant {
+fn written_at(following: &Following) -> Instant {
     let now = Instant::now();
     let written = following.log().and_then(|log| log.metadata().ok()?.modified().ok());
     // A time in the future says nothing about how long ago it was.
@@ -126,7 +164,7 @@ struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    fn new(conditions: &'a [Condition], heard: Instant) -> Self {
+    fn new(conditions: &'a [Condition]) -> Self {
         let mut expressions = Vec::new();
         let mut searched = Vec::new();
         for (at, condition) in conditions.iter().enumerate() {
@@ -135,7 +173,7 @@ impl<'a> Watcher<'a> {
                 searched.push(at);
             }
         }
-        Self { conditions, search: Search::new(expressions), searched, heard }
+        Self { conditions, search: Search::new(expressions), searched, heard: Instant::now() }
     }
 
     /// Looks at what there is in the log, up to a line that matches.

@@ -81,6 +81,27 @@ pub fn probe(dir: &StatusDir, id: &TaskId) -> Option<Probe> {
     }
 }
 
+/// The lock of a task that somebody held when it was looked at, whatever becomes of the file's name.
+#[derive(Debug)]
+pub struct SeenLock {
+    file: File,
+}
+
+impl SeenLock {
+    /// Looks at the lock of task `id`. `None` if nobody holds it, as far as can be told.
+    #[must_use]
+    pub fn look(dir: &StatusDir, id: &TaskId) -> Option<Self> {
+        let file = open::regular(dir, &dir.lock(id), OFlag::empty()).ok()?;
+        Some(Self { file }).filter(Self::is_held)
+    }
+
+    /// Whether somebody holds it now.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        lock::probe(&self.file, SUPERVISED) == Probe::Held
+    }
+}
+
 /// Waits until the end of task `id` is on disk, or nobody supervises it any more. `false`, and at once, if there is no lock
 /// file to tell.
 ///

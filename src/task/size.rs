@@ -29,6 +29,17 @@ pub fn parse(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(wrong)
 }
 
+/// Reads a size that limits something: not nothing.
+///
+/// # Errors
+/// What is wrong with `text`, for the person who typed it.
+pub fn parse_limit(text: &str) -> Result<u64, String> {
+    match parse(text)? {
+        0 => Err("it must be more than nothing".to_owned()),
+        size => Ok(size),
+    }
+}
+
 /// A size for a person: `17 B`, `1.5 KiB`, `512 MiB`.
 #[must_use]
 pub fn brief(bytes: u64) -> String {

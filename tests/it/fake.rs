@@ -48,10 +48,16 @@ impl Fake {
 
     /// Replaces the record.
     pub fn record(&self, state: &str) {
-        let record: Value = json!({
+        self.record_with(state, json!({}));
+    }
+
+    /// Replaces the record by one that has these fields as well, or others in place of the usual ones.
+    pub fn record_with(&self, state: &str, more: Value) {
+        let mut record: Value = json!({
             "task_id": self.id, "tool": "fake", "argv": ["fake"], "pid": std::process::id(), "state": state,
             "started_at": "2026-11-21T10:37:52Z", "updated_at": "2026-11-21T10:37:52Z", "elapsed_seconds": 0,
         });
+        record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let temporary = self.dir.join(format!(".{}.tmp", self.id));
         fs::write(&temporary, record.to_string()).unwrap();
         fs::rename(&temporary, self.record_path()).unwrap();

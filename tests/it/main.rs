@@ -41,3 +41,7 @@ mod tail;
 mod tail_follow;
 mod tools;
 mod untracked;
+mod wait;
+mod wait_cursor;
+mod wait_lost;
+mod wait_until;

@@ -12,11 +12,12 @@ use serde_json::{Map, Value, json};
 use crate::failure::{Failure, io_words};
 use crate::log::last::{Wanted, last};
 use crate::log::since::{Piece, is_line_start, since};
-use crate::observe::until::{Reached, until};
+use crate::observe::until::{Halted, Reached, until};
 use crate::observe::{Ends, Subject, Verdict};
 use crate::store::liveness::Here;
-use crate::store::{StatusDir, Task, load, name};
+use crate::store::{StatusDir, Task, load, lockfile, name};
 use crate::sys::limits::raise_open_files;
+use crate::sys::lock::Probe;
 use crate::task::condition::{Condition, Kind};
 use crate::task::cursor::{Cursor, Since};
 use crate::task::record::field;
@@ -87,7 +88,7 @@ pub struct Args {
     since: Option<Since>,
 
     /// How much new output --json gives at most: 64KiB, 1MiB
-    #[arg(long, value_name = "SIZE", default_value = OUTPUT, value_parser = size::parse, allow_hyphen_values = true)]
+    #[arg(long, value_name = "SIZE", default_value = OUTPUT, value_parser = size::parse_limit, allow_hyphen_values = true)]
     max_bytes: u64,
 
     /// Print what ended the wait, the state and the new output as JSON
@@ -142,14 +143,17 @@ fn wait_for_one(
         (None, true) => end_of_log(subject)?,
         (None, false) => 0,
     };
-    let (reached, seen) = if goes_along {
+    let Halted { reached, task, log } = if goes_along {
         until(subject, &args.until, offset, deadline)?
     } else {
         let ends = Ends::of(subject.dir, std::slice::from_ref(id), subject.here)
             .map_err(|error| out_of_threads(&error))?;
         match ends.next(deadline) {
-            Some((_, verdict)) => (Reached::End(verdict), None),
-            None => (Reached::Timeout, load(subject.dir, id, subject.here).ok().map(Box::new)),
+            Some((_, verdict)) => Halted { reached: Reached::End(verdict), task: None, log: None },
+            None => {
+                let task = load(subject.dir, id, subject.here).ok().map(Box::new);
+                Halted { reached: Reached::Timeout, task, log: None }
+            }
         }
     };
     let awaits_end = args.until.is_empty() || args.until.iter().any(|one| matches!(one.kind, Kind::Exit));
@@ -161,7 +165,15 @@ fn wait_for_one(
         Reached::End(verdict) => verdict.code().max(1),
     };
     if args.json {
-        let object = object_of_one(subject, args, &reached, seen.as_deref(), offset)?;
+        // A log whose name is gone has been removed and will be put back.
+        let log = subject.open_log()?.or(log);
+        let piece = match log {
+            Some(log) => {
+                since(&log, offset, args.max_bytes).map_err(|error| subject.unreadable_log(&error))?
+            }
+            None => Piece { next: offset, ..Piece::default() },
+        };
+        let object = object_of_one(id, args, &reached, task.as_deref(), &piece);
         print(&json::pretty(&object))?;
     }
     match &reached {
@@ -237,6 +249,8 @@ fn place(subject: &Subject<'_>, since: &Since) -> Result<u64, Failure> {
     };
     match subject.open_log()? {
         None if cursor.offset == 0 => Ok(0),
+        // Removed, and about to be put back by whoever supervises the task.
+        None if lockfile::probe(subject.dir, id) == Some(Probe::Held) => Ok(cursor.offset),
         None => refuse("is for a log that is not there"),
         Some(log) => {
             let size = log.metadata().map_err(|error| subject.unreadable_log(&error))?.len();
@@ -258,18 +272,12 @@ fn end_of_log(subject: &Subject<'_>) -> Result<u64, Failure> {
     Ok(last(&log, &nothing).map_err(|error| subject.unreadable_log(&error))?.end)
 }
 
-fn object_of_one(
-    subject: &Subject<'_>,
-    args: &Args,
-    reached: &Reached,
-    seen: Option<&Task>,
-    offset: u64,
-) -> Result<Value, Failure> {
+fn object_of_one(id: &TaskId, args: &Args, reached: &Reached, seen: Option<&Task>, piece: &Piece) -> Value {
     let verdict = match reached {
         Reached::End(verdict) => Some(verdict),
         _ => None,
     };
-    let mut object = object(subject.id, verdict, verdict.and_then(Verdict::task).or(seen));
+    let mut object = object(id, verdict, verdict.and_then(Verdict::task).or(seen));
     let (fired, matched) = match reached {
         Reached::Condition(at, line) => (args.until.get(*at).map(|one| one.typed.clone()), line.clone()),
         Reached::Timeout => (Some("timeout".to_owned()), None),
@@ -279,19 +287,13 @@ fn object_of_one(
     if let Some(line) = matched {
         object["matched"] = Value::from(line);
     }
-    let piece = match subject.open_log()? {
-        Some(log) => {
-            since(&log, offset, args.max_bytes.max(1)).map_err(|error| subject.unreadable_log(&error))?
-        }
-        None => Piece { next: offset, ..Piece::default() },
-    };
     object["output"] = Value::from(String::from_utf8_lossy(&piece.bytes).into_owned());
     object["more"] = Value::from(piece.more);
     if piece.left_out > 0 {
         object["left_out_bytes"] = Value::from(piece.left_out);
     }
-    object["cursor"] = Value::from(Cursor { task: subject.id.clone(), offset: piece.next }.to_string());
-    Ok(object)
+    object["cursor"] = Value::from(Cursor { task: id.clone(), offset: piece.next }.to_string());
+    object
 }
 
 /// What is known of a task.
