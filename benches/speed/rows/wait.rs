@@ -165,12 +165,20 @@ impl Many {
         Ok(Self { count, waiter, supervisor, ask, answers })
     }
 
-    /// Ends so many of them, and then so many. Gives the time from the end of the last to the waiter's return.
+    /// Ends so many of them, and when that is done with so many. Gives the time from the end of the last to the waiter's return.
     fn end(mut self, parts: &[usize]) -> Result<f64> {
         let mut line = String::new();
+        let mut left = self.count;
         for part in parts {
+            // One thread for each that is waited for, and what they tell it.
+            until("gco to have seen the others", || {
+                let threads =
+                    processes::proc_number(self.waiter.child.id().into(), "status", "Threads").ok()?;
+                (threads <= left as u64 + 1).then_some(())
+            })?;
             ensure!(self.waiter.child.try_wait()?.is_none(), "the waiter did not wait for all");
             writeln!(self.ask, "{part}")?;
+            left -= part;
             line.clear();
             self.answers.read_line(&mut line)?;
         }
