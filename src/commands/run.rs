@@ -182,12 +182,6 @@ pub fn run(args: Args, mut inherited: Inherited) -> Result<i32> {
             format!("{DISABLE_VARIABLE} is set: without a record nobody could ever find a detached task");
         return Err(failed(message).hint(format!("unset {DISABLE_VARIABLE}, or leave out --detach")).into());
     }
-    if disabled && args.life.background_after.is_some() {
-        let message = format!("{DISABLE_VARIABLE} is set: without a record nobody could find the task again");
-        return Err(failed(message)
-            .hint(format!("unset {DISABLE_VARIABLE}, or leave out --background-after"))
-            .into());
-    }
     if disabled && !args.order.is_none() {
         let message = format!("{DISABLE_VARIABLE} is set: without a record nobody can tell whose turn it is");
         let hint = format!("unset {DISABLE_VARIABLE}, or leave out --group, --key and --after");

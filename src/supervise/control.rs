@@ -86,10 +86,13 @@ pub(super) enum Cell {
     StartedSinceBoot,
     /// 1 once the command that is run at the end has been.
     Hooked,
+    /// Its pid, and its start time in clock ticks.
+    HookPid,
+    HookStart,
     /// What the limits are measured by.
     Clocks,
     /// Which events are about to be noted, and which have been: two bits each.
-    Events = 57,
+    Events = 59,
 }
 
 const CELLS: usize = Cell::Events as usize + 1;

@@ -167,6 +167,19 @@ impl Control {
         before == 0
     }
 
+    /// The process of that command, and when it was started in clock ticks, once it has been.
+    #[must_use]
+    pub fn hook(&self) -> Option<(i32, u64)> {
+        let pid = i32::try_from(self.get(Cell::HookPid)).ok().filter(|pid| *pid > 0)?;
+        Some((pid, self.get(Cell::HookStart)))
+    }
+
+    /// Says which it is.
+    pub fn set_hook(&self, pid: i32, start: u64) {
+        self.set(Cell::HookStart, start);
+        self.set(Cell::HookPid, u64::from(pid.unsigned_abs()));
+    }
+
     /// What the limits are measured by.
     #[must_use]
     pub fn clocks(&self) -> Clocks {
