@@ -97,12 +97,13 @@ impl Following {
     /// # Errors
     /// A [`Failure`] if there is a log that cannot be read, or must not be.
     pub fn begin(subject: &Subject<'_>, watch: &mut Watch) -> Result<Self, Failure> {
+        let lock = SeenLock::look(subject.dir, subject.id);
         let log = subject.open_log()?;
         if let Some(log) = &log {
             // The watch first: what is written while it is read is then told.
             watch.watch_file(log);
         }
-        Ok(Self { log, place: Follow::from(0), returning: false, lock: None })
+        Ok(Self { log, place: Follow::from(0), returning: false, lock })
     }
 
     /// Looks at the task. One whose files are all gone, the lock's among them, goes on as long as somebody holds the lock that

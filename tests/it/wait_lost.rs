@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::fake::Fake;
 use crate::harness::{Home, Running, eventually};
 use crate::queue::detached;
-use crate::tools::{Gate, lives, pid_in, send, until_stopped};
+use crate::tools::{Gate, lives, pid_in, send, state_of, until_stopped};
 use crate::wait::{told, until_asleep, wait};
 
 /// Waits until it watches this many files and directories.
@@ -82,18 +82,10 @@ fn one_that_is_orphaned_is_told_though_its_command_runs() {
         "more": false, "cursor": format!("{id}@12")});
     assert_eq!(json, expected);
     gate.open();
-    eventually("the command to end", || (!lives(command)).then_some(()));
-    // Whether it can still be learned is up to whoever inherited it: as long as that has not reaped it.
-    let output = wait(&home, &[&id]).wait().stdout("");
-    match output.status.code() {
-        Some(0) => {
-            drop(output.code(0).stderr(format!("gco: '{id}' was orphaned; its command exited with 0\n")))
-        }
-        _ => {
-            let hint = "its command is gone, and how it ended cannot be known";
-            output.code(125).stderr(words(&id, hint));
-        }
-    }
+    // As long as it is not reaped the kernel would still know.
+    eventually("the command to be gone", || state_of(command).is_none().then_some(()));
+    let hint = "its command is gone, and how it ended cannot be known";
+    wait(&home, &[&id]).wait().code(125).stdout("").stderr(words(&id, hint));
     assert_eq!(home.record(&id)["state"], "running", "readers rewrite nothing");
 }
 
@@ -312,10 +304,13 @@ fn a_process_that_is_not_reaped_is_not_waited_for_in_circles() {
     let _task = theirs(&home, process.id());
     process.kill().unwrap();
     eventually("it to end", || (!lives(process.id().cast_signed())).then_some(()));
-    let waiter = wait(&home, &["theirs-1", "--timeout", "1500ms"]);
-    let words = "gco: 'theirs-1' did not come that far within 1500ms\n";
-    let before = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).is_ok();
-    assert!(before);
-    waiter.wait().code(124).stdout("").stderr(words);
+    let script = "gco tasks wait theirs-1 --timeout 1500ms; echo $?; times";
+    let output = home.command("sh", ["-c", script]).run().code(0);
+    let output = output.stderr("gco: 'theirs-1' did not come that far within 1500ms\n").into_stdout();
+    let output = String::from_utf8(output).unwrap();
+    // The third line is the time that the shell's children have used.
+    let lines: Vec<&str> = output.lines().collect();
+    let used: f64 = lines[2].split(' ').map(|time| time[2..time.len() - 1].parse::<f64>().unwrap()).sum();
+    assert!(lines[0] == "124" && lines[2].starts_with("0m") && used < 0.5, "{output}");
     process.wait().unwrap();
 }

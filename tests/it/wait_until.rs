@@ -1,107 +1,240 @@
-//! `gco tasks wait --until`: the first condition that holds ends the wait.
+//! `gco tasks wait --until`: the first condition that holds ends the wait and is named, and an end that comes before does so too.
 
-use serde_json::json;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
 
 use crate::fake::Fake;
-use crate::harness::Home;
+use crate::harness::{Home, Running};
 use crate::queue::detached;
 use crate::tools::Gate;
 use crate::wait::{told, wait};
 use crate::wait_lost::until_watching;
 
-#[test]
-fn a_line_that_comes_is_matched_and_one_that_was_there_is_not() {
-    let home = Home::new();
-    let fake = Fake::start(&home, "t-1");
-    fake.write(b"[stdout] ready\n");
-    let waiter = wait(&home, &["t-1", "--json", "--until", "match:^ready$"]);
+/// A running task with a line in its log, and one who waits with `--json` until one of these.
+fn waiting<'h>(home: &'h Home, conditions: &[&str]) -> (Fake, Running<'h>) {
+    let task = Fake::start(home, "t-1");
+    task.write(b"[stdout] old\n");
+    let waiter = until(home, conditions);
     until_watching(&waiter, 2);
-    // Neither gco's own words nor a part of something else.
-    fake.write(b"[gco] ready\n[stdout] not ready\n[stderr~] re\n[stdout] x\n");
-    fake.write(b"[stderr] \x1b[32mady\x1b[0m\n[stdout] later\n");
-    let shown = waiter.wait().code(0).stderr("").json();
-    assert_eq!((shown["fired"].as_str(), shown["matched"].as_str()), (Some("match:^ready$"), Some("ready")));
-    assert_eq!((shown["state"].as_str(), shown.get("exit_code")), (Some("running"), None));
-    assert!(shown["output"].as_str().unwrap().starts_with("[gco] ready\n[stdout] not ready\n"), "{shown}");
-    let earlier = told(&home, &["t-1", "--until", "match:^ready$", "--since", "start", "--timeout", "1h"], 0);
-    assert_eq!(earlier["matched"], "ready");
+    (task, waiter)
+}
+
+fn until<'h>(home: &'h Home, conditions: &[&str]) -> Running<'h> {
+    let conditions = conditions.iter().flat_map(|condition| ["--until", *condition]);
+    let line: Vec<&str> = ["t-1", "--json"].into_iter().chain(conditions).collect();
+    wait(home, &line)
+}
+
+/// What `waiter` says has fired, and which line matched.
+fn fired(waiter: Running<'_>, code: i32) -> (Value, Value) {
+    let json = waiter.wait().code(code).stderr("").json();
+    (json["fired"].clone(), json["matched"].clone())
 }
 
 #[test]
-fn a_prompt_needs_no_line_end() {
+fn a_line_that_matches_ends_it() {
+    let home = Home::new();
+    let (task, waiter) = waiting(&home, &["match:^(ready|old)$"]);
+    let quiet = wait(&home, &["t-1", "--until", "match:ready"]);
+    until_watching(&quiet, 2);
+    task.write(b"[gco] ready\n[stdout] not rea");
+    task.write(b"dy\n[stderr] ready\n[stdout] after\n");
+    let json = waiter.wait().code(0).stderr("").json();
+    let output = json["output"].as_str().unwrap();
+    // What comes after the line may be there by then, or not.
+    let begin = "[gco] ready\n[stdout] not ready\n[stderr] ready\n";
+    assert!([begin.to_owned(), format!("{begin}[stdout] after\n")].contains(&output.to_owned()), "{json}");
+    let expected = json!({"task_id": "t-1", "state": "running", "is_alive": true, "fired": "match:^(ready|old)$",
+        "matched": "ready", "output": output, "more": false, "cursor": format!("t-1@{}", 13 + output.len())});
+    assert_eq!(json, expected);
+    quiet.wait().code(0).stdout("").stderr("");
+    // From the start on it has come to pass already.
+    wait(&home, &["t-1", "--until", "match:old", "--since", "start"]).wait().code(0).stdout("").stderr("");
+}
+
+#[test]
+fn lines_are_looked_at_as_they_are_seen() {
+    for (pattern, log, matched) in [
+        ("^name\\? $", &b"[stdout~] name? \n"[..], "name? "),
+        ("^ready$", b"[stderr] \x1b[1;32mrea\x1b[0mdy\x1b[K\n", "ready"),
+        ("^ready$", b"[stdout~] rea\n[stderr] x\n[stdout] dy\n", "ready"),
+        ("^ 80%$", b"[stderr~]  10%\r 80%\r\n", " 80%"),
+        ("^end$", b"[stdout~] whole\n[stdout] \rend\n", "end"),
+        ("\u{fffd}", b"[stdout] \xff\n", "\u{fffd}"),
+        ("^$", b"[stdout] x\n[stdout] \n", ""),
+        (": ", b"[stdout] a: b\n", "a: b"),
+    ] {
+        let home = Home::new();
+        let condition = format!("match:{pattern}");
+        let (task, waiter) = waiting(&home, &[&condition]);
+        task.write(log);
+        assert_eq!(fired(waiter, 0), (json!(condition), json!(matched)));
+    }
+}
+
+#[test]
+fn a_prompt_of_a_real_command_is_seen() {
     let home = Home::new();
     let gate = Gate::new(&home, "go");
-    let id = detached(&home, &[], "read x <go; printf 'name? ' >&2; read x <go");
-    let waiter = wait(&home, &[&id, "--until", "match:name\\?"]);
+    let script = "read x <go; printf '\\033[1mname? ' >&2; read x <go; printf 'no end'";
+    let id = detached(&home, &["--name", "t"], script);
+    home.until_state(&id, "running");
+    let waiter = wait(&home, &[&id, "--until", "match:^name\\? $"]);
     until_watching(&waiter, 2);
     gate.open();
     waiter.wait().code(0).stdout("").stderr("");
-    gate.open();
-    home.until_state(&id, "succeeded");
-}
-
-#[test]
-fn progress_and_silence_and_the_end() {
-    let home = Home::new();
-    let fake = Fake::start(&home, "t-1");
-    fake.record_with("running", json!({"stacks_completed": 3, "stacks_total": 10}));
-    let args = ["t-1", "--json", "--until", "match:x", "--until", "progress:80", "--until", "exit"];
-    let waiter = wait(&home, &args);
-    until_watching(&waiter, 1);
-    fake.record_with("running", json!({"stacks_completed": 7, "stacks_total": 10}));
-    fake.record_with("running", json!({"stacks_completed": 8, "stacks_total": 10}));
-    assert_eq!(waiter.wait().code(0).stderr("").json()["fired"], "progress:80");
-    fake.write(b"[stdout] a\n");
-    let silent = told(&home, &["t-1", "--until", "silent:1h", "--until", "silent:100ms"], 0);
-    assert_eq!(silent["fired"], "silent:100ms");
-    let waiter = wait(&home, &["t-1", "--until", "silent:1h", "--until", "exit"]);
+    // What comes last of all, without a newline, comes before the end.
+    let waiter = wait(&home, &[&id, "--until", "exit", "--until", "match:^no end$", "--json"]);
     until_watching(&waiter, 2);
-    fake.record_with("failed", json!({"exit_code": 9}));
-    fake.finish("failed");
-    waiter.wait().whatever();
-    // It has said nothing for long, and is over.
-    assert_eq!(told(&home, &["t-1", "--until", "progress:10", "--until", "exit"], 1)["fired"], "exit");
+    gate.open();
+    assert_eq!(fired(waiter, 0), (json!("match:^no end$"), json!("no end")));
 }
 
 #[test]
-fn a_task_that_ends_before_is_not_what_was_waited_for() {
+fn progress_is_what_the_record_says() {
     let home = Home::new();
-    let words = |id: &str| format!("gco: '{id}' ended before what was waited for came to pass\n");
-    for (code, expected) in [(0, 1), (4, 4)] {
-        let gate = Gate::new(&home, &format!("go{code}"));
-        let id = detached(&home, &[], &format!("read x <go{code}; exit {code}"));
-        let waiter = wait(&home, &[&id, "--until", "match:never"]);
+    let (task, waiter) = waiting(&home, &["progress:100", "progress:80"]);
+    let steps = |done| json!({"stacks_total": 10, "stacks_completed": done});
+    task.record_with("running", steps(7));
+    let early = until(&home, &["progress:81"]);
+    until_watching(&early, 2);
+    task.record_with("running", steps(8));
+    assert_eq!(fired(waiter, 0), (json!("progress:80"), Value::Null));
+    assert_eq!(fired(until(&home, &["progress:80%"]), 0).0, "progress:80%");
+    task.record_with("running", steps(9));
+    assert_eq!(fired(early, 0).0, "progress:81");
+    // Not known how much there is: never.
+    task.record_with("running", json!({"stacks_completed": 99}));
+    assert_eq!(told(&home, &["t-1", "--until", "progress:0", "--timeout", "50ms"], 124)["fired"], "timeout");
+}
+
+#[test]
+fn silence_is_as_long_as_nothing_is_written() {
+    let home = Home::new();
+    let (task, waiter) = waiting(&home, &["silent:1h", "silent:300ms"]);
+    let mut written = Instant::now();
+    for _ in 0..100 {
+        written = Instant::now();
+        task.write(b"[stdout] more\n");
+    }
+    assert_eq!(fired(waiter, 0), (json!("silent:300ms"), Value::Null));
+    assert!(written.elapsed() >= Duration::from_millis(300));
+    // It has been silent for as long as its log has not been written to, also where that is shown.
+    let log = std::fs::File::options().append(true).open(task.log_path()).unwrap();
+    log.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    assert_eq!(fired(until(&home, &["silent:59m"]), 0).0, "silent:59m");
+    let since = told(&home, &["t-1", "--until", "silent:59m", "--since", "start"], 0);
+    assert_eq!((&since["fired"], since["output"].as_str().unwrap().len()), (&json!("silent:59m"), 13 + 1400));
+    assert_eq!(told(&home, &["t-1", "--until", "silent:2h", "--timeout", "50ms"], 124)["fired"], "timeout");
+    // A clock that was set back proves nothing.
+    log.set_modified(std::time::SystemTime::now() + Duration::from_secs(3600)).unwrap();
+    assert_eq!(
+        told(&home, &["t-1", "--until", "silent:50ms", "--timeout", "10s"], 0)["fired"],
+        "silent:50ms"
+    );
+}
+
+#[test]
+fn a_task_without_a_log_is_silent_too() {
+    let home = Home::new();
+    let task = Fake::start(&home, "t-1");
+    task.record("queued");
+    let waiter = until(&home, &["silent:50ms", "match:x"]);
+    assert_eq!(fired(waiter, 0).0, "silent:50ms");
+    let waiter = until(&home, &["match:first"]);
+    until_watching(&waiter, 1);
+    task.write(b"[stdout] first\n");
+    assert_eq!(fired(waiter, 0).0, "match:first");
+}
+
+#[test]
+fn of_several_the_first_that_holds_is_named() {
+    let home = Home::new();
+    let all = ["exit", "match:one", "match:two", "progress:50", "silent:10m"];
+    let (task, waiter) = waiting(&home, &all);
+    task.write(b"[stderr] two\n[stdout] one\n");
+    assert_eq!(fired(waiter, 0), (json!("match:two"), json!("two")));
+    let waiter = until(&home, &all);
+    until_watching(&waiter, 2);
+    // Of two for the same line, the one that was named first.
+    task.write(b"[stdout] two one\n");
+    assert_eq!(fired(waiter, 0), (json!("match:one"), json!("two one")));
+    let waiter = until(&home, &all);
+    until_watching(&waiter, 2);
+    task.record_with("running", json!({"stacks_total": 2, "stacks_completed": 1}));
+    assert_eq!(fired(waiter, 0).0, "progress:50");
+    task.record("running");
+    let waiter = until(&home, &all);
+    until_watching(&waiter, 2);
+    task.record_with("failed", json!({"exit_code": 8}));
+    assert_eq!(fired(waiter, 8), (json!("exit"), Value::Null));
+}
+
+#[test]
+fn its_end_ends_the_wait_whatever_was_waited_for() {
+    for (state, more, with_exit, code) in [
+        ("succeeded", json!({"exit_code": 0}), false, 1),
+        ("succeeded", json!({"exit_code": 0}), true, 0),
+        ("failed", json!({"exit_code": 5}), false, 5),
+        ("failed", json!({"exit_code": 5}), true, 5),
+        ("cancelled", json!({"exit_code": 143}), false, 143),
+    ] {
+        let home = Home::new();
+        let task = Fake::start(&home, "t-1");
+        task.write(b"[stdout] old\n");
+        let mut line = vec!["t-1", "--until", "match:never", "--until", "silent:1h", "--until", "progress:1"];
+        line.extend(with_exit.then_some(["--until", "exit"]).into_iter().flatten());
+        let waiter = wait(&home, &line);
         until_watching(&waiter, 2);
-        gate.open();
-        waiter.wait().code(expected).stdout("").stderr(words(&id));
-        wait(&home, &[&id, "--until", "progress:50"]).wait().code(expected).stdout("").stderr(words(&id));
-        wait(&home, &[&id, "--until", "match:never", "--until", "exit"])
+        task.record_with(state, more);
+        let words = "gco: 't-1' ended before what was waited for came to pass\n";
+        let words = if with_exit { "" } else { words };
+        waiter.wait().code(code).stdout("").stderr(words);
+        drop(task);
+        // So it does when it has ended before.
+        wait(&home, &line).wait().code(code).stdout("").stderr(words);
+    }
+}
+
+#[test]
+fn the_last_line_comes_before_the_end() {
+    for round in 0..50 {
+        let home = Home::new();
+        let (task, waiter) = waiting(&home, &["exit", "match:last"]);
+        // Somewhere in this it looks at the log, and somewhere at the record.
+        (0..round).for_each(|_| task.record("running"));
+        task.write(b"[stdout] last\n");
+        task.finish("failed");
+        assert_eq!(fired(waiter, 0).0, "match:last");
+    }
+}
+
+#[test]
+fn the_time_is_over_though_much_is_written() {
+    let home = Home::new();
+    let task = Fake::start(&home, "t-1");
+    task.write(b"[stdout] old\n");
+    let mut waiter = wait(&home, &["t-1", "--until", "match:never", "--timeout", "300ms"]);
+    while !waiter.has_ended() {
+        task.write(b"[stdout] more\n");
+    }
+    waiter.wait().code(124).stdout("").stderr("gco: 't-1' did not come that far within 300ms\n");
+}
+
+#[test]
+fn conditions_are_for_one_task() {
+    let home = Home::new();
+    let _tasks = ["t-1", "t-2"].map(|id| Fake::start(&home, id));
+    for condition in ["match:a", "silent:1s", "progress:1"] {
+        wait(&home, &["t-1", "t-2", "--until", "exit", "--until", condition])
             .wait()
-            .code(code)
+            .code(2)
             .stdout("")
-            .stderr("");
+            .stderr("gco: --until with anything but 'exit' is for one task, and 2 are named\n");
     }
-}
-
-#[test]
-fn what_a_task_writes_last_is_seen_before_its_end() {
-    let home = Home::new();
-    let gate = Gate::new(&home, "go");
-    for round in 0..10 {
-        let id = detached(&home, &[], &format!("read x <go; echo last {round}"));
-        let waiter = wait(&home, &[&id, "--until", "match:^last"]);
-        until_watching(&waiter, 2);
-        gate.open();
-        waiter.wait().code(0).stdout("").stderr("");
-    }
-}
-
-#[test]
-fn conditions_are_for_one_task_but_for_its_end() {
-    let home = Home::new();
-    Fake::over(&home, "t-1", b"");
-    Fake::over(&home, "t-2", b"");
-    let words = "gco: --until with anything but 'exit' is for one task, and 2 are named\n";
-    wait(&home, &["t-1", "t-2", "--until", "match:x"]).wait().code(2).stdout("").stderr(words);
-    wait(&home, &["t-1", "t-2", "--until", "exit"]).wait().code(0).stdout("").stderr("");
+    let words = "gco: --since is for one task, and 2 are named\n";
+    wait(&home, &["t-1", "t-2", "--since", "start"]).wait().code(2).stdout("").stderr(words);
+    // Named twice, it is one.
+    wait(&home, &["t-1", "t-1", "--until", "silent:1ms"]).wait().code(0).stdout("").stderr("");
 }
