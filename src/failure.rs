@@ -54,6 +54,12 @@ impl Failure {
         self
     }
 
+    /// What failed, and why, without the hint.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The exit code that goes with it.
     #[must_use]
     pub fn code(&self) -> u8 {

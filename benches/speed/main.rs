@@ -11,7 +11,9 @@
 mod args;
 mod bench;
 mod data;
+mod fakes;
 mod helper;
+mod leash;
 mod measure;
 mod processes;
 mod room;

@@ -35,8 +35,7 @@ const MAX_LABEL: usize = 1024;
 const MORE: &str = "\
 Exit status:
   As the command's: its exit code, or death by the same signal. With --detach 0 once the command runs.
-  75   The command runs on in the background (--background-after), or was not run because others have the
-       places (--no-wait) or the key
+  75   The command runs on in the background, or was not run because others have the places or the key
   124  It took too long, or was silent for too long
   125  gco itself failed
   126  The command was found and cannot be run
@@ -56,6 +55,22 @@ Examples:
     gco run -d --label env=prod -- ./deploy.sh eu-west
   From cron, which sends mail only if something is printed:
     gco run --echo on-failure -- ./backup.sh /home
+  A nightly job that must not hang, tried again if it fails:
+    gco run --timeout 2h --grace 30s --stall-timeout 10m -- ./backup.sh /home
+    gco run --retry 3 --retry-delay 10s -- ./backup.sh /home
+  In the foreground for a while, and then in the background:
+    gco run --background-after 20s -- make -j8
+  Two of a group at once; one more only if there is a place:
+    gco run --group deploy --limit 2 -- ./deploy.sh eu-west
+    gco run --group deploy --no-wait -- ./deploy.sh us-east
+  Once others have succeeded, or are over:
+    gco run --after make --after-any backup -- ./deploy.sh eu-west
+  One at a time, whoever starts it; a second one shows the output of the first:
+    gco run --key nightly --on-conflict follow -- ./backup.sh /home
+  Tell somebody how it went:
+    gco run --on-finish 'echo $GCO_TOOL: $GCO_STATE >>finished' -- make
+  Somewhere else, with a variable of its own:
+    gco run --cwd /tmp --env LEVEL=2 -- sh -c 'pwd; echo $LEVEL'
   A pipeline is the shell's, so it needs one:
     gco run --name words -- sh -c 'sort words | uniq -c >counts'";
 
@@ -166,12 +181,6 @@ pub fn run(args: Args, mut inherited: Inherited) -> Result<i32> {
         let message =
             format!("{DISABLE_VARIABLE} is set: without a record nobody could ever find a detached task");
         return Err(failed(message).hint(format!("unset {DISABLE_VARIABLE}, or leave out --detach")).into());
-    }
-    if disabled && args.life.background_after.is_some() {
-        let message = format!("{DISABLE_VARIABLE} is set: without a record nobody could find the task again");
-        return Err(failed(message)
-            .hint(format!("unset {DISABLE_VARIABLE}, or leave out --background-after"))
-            .into());
     }
     if disabled && !args.order.is_none() {
         let message = format!("{DISABLE_VARIABLE} is set: without a record nobody can tell whose turn it is");

@@ -122,7 +122,15 @@ impl Following {
             Ok(Now::Over(task)) => task.as_ref().is_none_or(|task| task.state == State::Orphaned),
             Err(_) => true,
         };
-        if is_lost && self.lock.as_ref().is_some_and(SeenLock::is_held) { Ok(Now::Live(None)) } else { now }
+        match self.lock.as_ref().filter(|_| is_lost).map(SeenLock::is_held) {
+            None => now,
+            Some(true) => Ok(Now::Live(None)),
+            Some(false) => {
+                // A supervisor that puts its files back has the new lock before it lets go of the old one.
+                self.lock = None;
+                subject.look()
+            }
+        }
     }
 
     /// The log as it was when this began, or was last turned to; `None` as long as there is none.

@@ -9,11 +9,11 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Deref;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use super::events::{Cursor, Event, Events, Reader, hand_to_owner};
+use super::events::{Cursor, Event, Events, Reader};
 use super::open;
 use crate::sys::lock;
 
@@ -59,7 +59,8 @@ impl fmt::Display for Name {
 pub struct Consumer<'a> {
     events: Events<'a>,
     path: PathBuf,
-    file: File,
+    /// The file with the place, once it is needed.
+    file: Option<File>,
     reader: Reader<'a>,
     /// Events from before this time, in seconds since 1970, are passed over.
     since: Option<i64>,
@@ -117,13 +118,10 @@ impl Drop for Place<'_> {
 
 impl<'a> Consumer<'a> {
     /// A reader for `name`. A new name gets everything that is in the journal.
-    ///
-    /// # Errors
-    /// What the system says, and what is wrong with a file that is not what it should be.
-    pub fn open(events: Events<'a>, name: &Name, since: Option<i64>) -> io::Result<Self> {
+    #[must_use]
+    pub fn named(events: Events<'a>, name: &Name, since: Option<i64>) -> Self {
         let path = events.dir().path().join(format!("{PREFIX}{name}{SUFFIX}"));
-        let file = open_or_make(&events, &path)?;
-        Ok(Self { events, path, file, reader: Reader::from_start(events), since })
+        Self { events, path, file: None, reader: Reader::from_start(events), since }
     }
 
     /// Takes the next event. `None` if there is none yet. Waits for another reader of the name who is just taking one.
@@ -131,16 +129,11 @@ impl<'a> Consumer<'a> {
     /// # Errors
     /// A journal or a place that cannot be read.
     pub fn take(&mut self) -> io::Result<Option<Taken<'_>>> {
-        lock::take_in_turn(&self.file, 0..1)?;
-        if self.file.metadata()?.nlink() == 0 {
-            // Somebody removed it: the name is a new one.
-            self.file = open_or_make(&self.events, &self.path)?;
-            self.reader = Reader::from_start(self.events);
-            lock::take_in_turn(&self.file, 0..1)?;
-        }
-        let mut place = Place { file: &self.file, cursor: None };
-        let written = read(&self.file)?;
-        match written {
+        self.lock()?;
+        // Without a directory there are no events.
+        let Some(file) = self.file.as_ref() else { return Ok(None) };
+        let mut place = Place { file, cursor: None };
+        match read(file)? {
             Some(cursor) => self.reader.go_to(cursor)?,
             None => self.reader = Reader::from_start(self.events),
         }
@@ -155,24 +148,43 @@ impl<'a> Consumer<'a> {
         Ok(None)
     }
 
+    /// Takes the lock of the file, which is made if it is not there. There is none if the directory is not there.
+    fn lock(&mut self) -> io::Result<()> {
+        loop {
+            if let Some(file) = &self.file {
+                lock::take_in_turn(file, 0..1)?;
+                if file.metadata()?.nlink() > 0 {
+                    return Ok(());
+                }
+                // Somebody removed it: the name is a new one.
+            }
+            self.file = open_or_make(&self.events, &self.path)?;
+            if self.file.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Whether events were dropped from the journal before this reader could take them, since this was last asked.
     pub fn take_gap(&mut self) -> bool {
         self.reader.take_gap()
     }
 }
 
-fn open_or_make(events: &Events<'_>, path: &PathBuf) -> io::Result<File> {
+/// The file at `path`, made if it is not there. `None` if its directory is not there.
+fn open_or_make(events: &Events<'_>, path: &Path) -> io::Result<Option<File>> {
     loop {
         match open::regular(events.dir(), path, OFlag::O_RDWR) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => return other,
+            other => return other.map(Some),
         }
         match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
             Ok(file) => {
-                hand_to_owner(events.dir(), &file);
-                return Ok(file);
+                events.dir().hand_over(&file);
+                return Ok(Some(file));
             }
         }
     }

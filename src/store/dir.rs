@@ -3,6 +3,7 @@
 use std::env;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -145,6 +146,14 @@ impl StatusDir {
     #[must_use]
     pub fn lock(&self, id: &TaskId) -> PathBuf {
         self.path.join(format!(".{id}.lock"))
+    }
+
+    /// Gives a newly made file to the directory's owner, if root made it in somebody else's directory: it is theirs to use.
+    pub fn hand_over(&self, file: impl AsFd) {
+        if self.owner != geteuid().as_raw() {
+            // Where it cannot be done the owner is told, as of any file that is somebody else's.
+            let _ = nix::unistd::fchown(file, Some(self.owner.into()), None);
+        }
     }
 
     /// Where it is asked that task `id` be ended.

@@ -17,7 +17,6 @@ mod tests;
 
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -279,13 +278,5 @@ fn write_whole(file: &mut File, bytes: &[u8]) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-    }
-}
-
-/// Gives a newly made file to the directory's owner, if root made it in somebody else's directory: it is theirs to use.
-pub(super) fn hand_to_owner(dir: &StatusDir, file: impl AsFd) {
-    if dir.owner() != nix::unistd::geteuid().as_raw() {
-        // Where it cannot be done the owner is told, as of any file that is somebody else's.
-        let _ = nix::unistd::fchown(file, Some(dir.owner().into()), None);
     }
 }

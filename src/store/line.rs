@@ -2,7 +2,7 @@
 //!
 //! There is a file for each line in use, and nobody who looks after it. Whoever comes appends itself to the file; its number there is
 //! its ticket. As long as it waits it holds a lock on a byte that belongs to its ticket, and as long as its command
-//! runs one on another: see [`file`]. The kernel drops them when supervisor and keeper are gone, so a task that was
+//! runs one on another: see `file`. The kernel drops them when supervisor and keeper are gone, so a task that was
 //! killed in any way is out of line, or its place free, at once.
 //!
 //! Guarantees: a place is taken only by the task at the head of the line, of which there is one, and only while fewer places

@@ -84,6 +84,7 @@ impl Request {
 pub fn make(dir: &StatusDir, id: &TaskId, request: &Request) -> io::Result<()> {
     let mut file = replace::temporary(dir, id)?;
     file.write_all(format!("{}\n", request.to_json()).as_bytes())?;
+    dir.hand_over(file.as_file());
     file.persist(dir.cancel(id)).map_err(|refused| refused.error)?;
     Ok(())
 }

@@ -40,8 +40,9 @@ impl Supervisor {
         let next = if pause.is_zero() { "now".to_owned() } else { format!("in {}", span::exact(pause)) };
         let attempts = self.handover.retry.attempts;
         self.handover.journal.say(&format!("attempt {attempt} of {attempts}: {how}; the next begins {next}"));
-        control.rest_until(awake().saturating_add(pause));
+        // In this order: a successor must not take the end of this attempt for that of the task.
         control.clear_stop();
+        control.rest_until(awake().saturating_add(pause));
         self.go_to_rest();
         self.write_record_now();
         self.have_reaped();

@@ -35,7 +35,7 @@ impl Supervisor {
         }
         // One that was killed while it was stopped is stopped no more.
         let stopped = control.stopped().filter(|_| control.exit().is_none());
-        self.note_stopped(stopped.is_some());
+        self.note_stopped(stopped.is_some() || self.stopped_alone);
         if stopped.is_some() != self.told_stopped {
             self.tell_stopped(stopped);
         }
@@ -92,6 +92,7 @@ impl Supervisor {
         control.set_executing();
         self.handover.command_has_started();
         self.machine.started(Instant::now());
+        self.stopped_alone = false;
         self.note_start();
         // Told to end before it began.
         self.go_on_ending();
@@ -135,9 +136,12 @@ impl Supervisor {
             return;
         };
         if control.exit().is_some() {
+            if asks_for_end(signal) {
+                self.pass_on_too_late(signal);
+            }
             return;
         }
-        if matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
+        if asks_for_end(signal) {
             control.set_asked_to_end(signal, time::since_boot());
         }
         if signal == libc::SIGCONT {
@@ -153,6 +157,16 @@ impl Supervisor {
         send_to_group(pid, signal);
     }
 
+    /// The command has ended. There is to be no other attempt, and if only what is run at the end is still waited for, the
+    /// front-end waits no longer.
+    fn pass_on_too_late(&mut self, signal: i32) {
+        if self.machine.is_finished() {
+            self.front_is_impatient = true;
+        } else if self.will_try_again() {
+            self.make_end(Cause::Passed, signal, Duration::ZERO);
+        }
+    }
+
     /// There is no command. If one is about to start it gets the signal then; if it is not yet to, what asks for an end ends
     /// the task, and what stops stops the front-end alone.
     fn pass_on_to_nobody(&mut self, signal: i32) {
@@ -161,14 +175,14 @@ impl Supervisor {
             return;
         }
         match signal {
-            libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT => {
-                self.make_end(Cause::Passed, signal, Duration::ZERO);
-            }
+            signal if asks_for_end(signal) => self.make_end(Cause::Passed, signal, Duration::ZERO),
             libc::SIGTSTP => {
+                self.stopped_alone = true;
                 if let Some(front) = &self.handover.front_process {
                     front.send(libc::SIGSTOP);
                 }
             }
+            libc::SIGCONT => self.stopped_alone = false,
             _ => {}
         }
     }
@@ -190,7 +204,8 @@ impl Supervisor {
             Ok(Side::Child) => return Side::Child,
             Ok(Side::Parent(pid)) => self.keeper = Some(Relative::child(pid)),
             Err(error) => {
-                if self.handover.control.command().is_none() {
+                let control = self.handover.control;
+                if control.command().is_none() && control.wanted_attempt() > 0 {
                     // Without a keeper nothing runs, and a shell would not wait for better times either.
                     let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
                     self.handover.control.set_start_error(StartError { errno, step: StartStep::Fork });
@@ -246,4 +261,9 @@ impl Supervisor {
             self.handover.command = PidFd::open(pid).ok();
         }
     }
+}
+
+/// Whether a signal asks a program to end.
+fn asks_for_end(signal: i32) -> bool {
+    matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT)
 }

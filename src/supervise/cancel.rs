@@ -11,8 +11,9 @@ use crate::failure::{Failure, io_words};
 use crate::store::liveness::{self, Here};
 use crate::store::load::LoadError;
 use crate::store::request::{self, Request};
-use crate::store::{StatusDir, Task, load, name};
+use crate::store::{StatusDir, Task, load, lockfile, name};
 use crate::sys::descriptors::null;
+use crate::sys::lock::Probe;
 use crate::sys::process;
 use crate::sys::watch::Watch;
 use crate::task::record::field;
@@ -58,7 +59,11 @@ pub fn cancel(
     loop {
         let task = match load(dir, id, here) {
             Ok(task) => task,
-            // Its supervisor puts the record back, or it was removed because it is over.
+            // Others may have removed it: its supervisor puts it back.
+            Err(LoadError::Missing) if lockfile::probe(dir, id) == Some(Probe::Held) => {
+                std::thread::park_timeout(TELL_AGAIN);
+                continue;
+            }
             Err(LoadError::Missing) if asked.is_none() => return Err(name::unknown(id)),
             Err(LoadError::Missing) => {
                 return Err(cannot(id, "its record was removed meanwhile")
@@ -108,7 +113,11 @@ pub fn cancel(
             let still = load(dir, id, here).ok().filter(|task| task.state.is_live());
             if let Some(task) = still {
                 let is_told = tell(dir, &task, here)?;
-                if is_told && request::is_waiting(dir, id) && begun.elapsed() >= NO_ANSWER {
+                // One that is gone, with its lock held: somebody else is ending what it left behind.
+                let is_there = supervisor(&task.record)
+                    .is_some_and(|(pid, start)| process::look(pid).is_some_and(|seen| seen.start == start));
+                let is_silent = request::is_waiting(dir, id) && begun.elapsed() >= NO_ANSWER;
+                if is_told && is_there && is_silent {
                     return end_unanswered(dir, &task, request);
                 }
             }

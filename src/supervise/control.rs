@@ -86,14 +86,13 @@ pub(super) enum Cell {
     StartedSinceBoot,
     /// 1 once the command that is run at the end has been.
     Hooked,
-    /// How many of the things that the task waits for are done.
-    TurnsDone,
-    /// Per line: 1 more than the ticket.
-    Tickets,
+    /// Its pid, and its start time in clock ticks.
+    HookPid,
+    HookStart,
     /// What the limits are measured by.
-    Clocks = 53,
+    Clocks,
     /// Which events are about to be noted, and which have been: two bits each.
-    Events = 60,
+    Events = 59,
 }
 
 const CELLS: usize = Cell::Events as usize + 1;

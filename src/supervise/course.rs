@@ -167,26 +167,17 @@ impl Control {
         before == 0
     }
 
-    /// How many of the things that the task waits for are done.
+    /// The process of that command, and when it was started in clock ticks, once it has been.
     #[must_use]
-    pub fn turns_done(&self) -> usize {
-        usize::try_from(self.get(Cell::TurnsDone)).unwrap_or(usize::MAX)
+    pub fn hook(&self) -> Option<(i32, u64)> {
+        let pid = i32::try_from(self.get(Cell::HookPid)).ok().filter(|pid| *pid > 0)?;
+        Some((pid, self.get(Cell::HookStart)))
     }
 
-    /// Says how many.
-    pub fn set_turns_done(&self, number: usize) {
-        self.set(Cell::TurnsDone, number as u64);
-    }
-
-    /// The ticket that the task has in line `at`, once it has one.
-    #[must_use]
-    pub fn ticket(&self, at: usize) -> Option<u64> {
-        self.cell(Cell::Tickets, at.min(1)).load(Ordering::Acquire).checked_sub(1)
-    }
-
-    /// Says which it has.
-    pub fn set_ticket(&self, at: usize, ticket: u64) {
-        self.cell(Cell::Tickets, at.min(1)).store(ticket.saturating_add(1), Ordering::Release);
+    /// Says which it is.
+    pub fn set_hook(&self, pid: i32, start: u64) {
+        self.set(Cell::HookStart, start);
+        self.set(Cell::HookPid, u64::from(pid.unsigned_abs()));
     }
 
     /// What the limits are measured by.
@@ -263,10 +254,6 @@ mod tests {
         control.clear_stop();
         assert_eq!(control.stop(), None);
         assert_eq!((control.begin_hook(), control.begin_hook()), (true, false));
-        control.set_ticket(0, 0);
-        control.set_ticket(1, 7);
-        control.set_turns_done(2);
-        assert_eq!((control.ticket(0), control.ticket(1), control.turns_done()), (Some(0), Some(7), 2));
         let clocks = Clocks { began: S, stopped: Some(2 * S), lost_at_heard: 3 * S, ..Clocks::default() };
         control.set_clocks(&clocks);
         assert_eq!(control.clocks(), clocks);

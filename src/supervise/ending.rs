@@ -12,12 +12,15 @@ use super::report::{Status, record};
 use super::supervisor::Supervisor;
 use crate::failure::io_words;
 use crate::store::lockfile::TaskLock;
-use crate::store::{prune, replace, request};
+use crate::store::{load, prune, replace, request};
 use crate::sys::child::Usage;
 use crate::sys::fork::exit_now;
 use crate::sys::time;
-use crate::task::outcome::{Asked, EXIT_NOT_WANTED, EXIT_TIMED_OUT, StartError, StartStep, signal_name};
-use crate::task::{Exit, Outcome, State, Stream};
+use crate::task::outcome::{
+    Asked, EXIT_NOT_WANTED, EXIT_TIMED_OUT, NOT_STARTED, StartError, StartStep, signal_name,
+};
+use crate::task::record::field;
+use crate::task::{Exit, Outcome, Record, State, Stream};
 
 /// What stands in the log before output that came after the end.
 const LEFT_BEHIND: &str = "the command has ended; what follows comes from processes it left behind";
@@ -34,7 +37,8 @@ impl Supervisor {
         let started = control.started().map(|(_, since_boot)| since_boot).filter(|_| waited);
         let began = started.unwrap_or(self.handover.facts.made);
         let underway = control.is_attempt_underway() || end.is_some();
-        let ended = control.exit().filter(|_| end.is_some()).map(|(_, _, at)| at);
+        let exit = control.exit().filter(|_| end.is_some() && control.is_attempt_underway());
+        let ended = exit.map(|(_, _, at)| at);
         let mut warnings = self.handover.warnings.clone();
         if let Some(why) = self.handover.journal.trouble() {
             warnings.push(format!("output is missing in the log: {why}"));
@@ -131,7 +135,9 @@ impl Supervisor {
             return Some(Outcome::not_started(error, self.why_not_started(error)));
         }
         if let Some(why) = self.stopped() {
-            return Some(Outcome::stopped(control.exit().map(|(exit, ..)| exit), &why));
+            // That of an attempt before the pause in which it was told is not how the task ended.
+            let exit = control.exit().filter(|_| control.is_attempt_underway());
+            return Some(Outcome::stopped(exit.map(|(exit, ..)| exit), &why));
         }
         let (exit, _, at) = control.exit()?;
         let asked =
@@ -227,6 +233,18 @@ impl Supervisor {
         self.note_ends();
     }
 
+    /// What a predecessor who wrote the end may not have got to any more.
+    pub(super) fn after_the_end(&mut self) {
+        self.leave_lines();
+        let Some(tracking) = &self.handover.tracking else { return };
+        tracking.lock.let_waiting_go();
+        if let Ok(record) = load::read_record(&tracking.dir, &self.handover.facts.id) {
+            self.not_wanted = self.not_wanted.take().or_else(|| why_not_wanted(&record));
+            self.begin_hook(&record);
+        }
+        self.take_up_hook();
+    }
+
     /// From here on what comes is not the command's: it is logged as such, and its being shown is not waited for.
     pub(super) fn note_ends(&mut self) {
         self.ends_at = Stream::BOTH.map(|stream| self.handover.spools[stream.index()].end());
@@ -309,6 +327,11 @@ impl Supervisor {
         // The keeper sees this process end, which is as good as a bell.
         exit_now(0)
     }
+}
+
+/// Why the command was not started, if the record says that it was not wanted any more.
+fn why_not_wanted(record: &Record) -> Option<String> {
+    record.text(field::ERROR)?.strip_prefix(NOT_STARTED).map(str::to_owned)
 }
 
 /// How an end that is not a success is told to the person at the terminal.

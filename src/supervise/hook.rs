@@ -9,11 +9,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use super::control::Control;
 use super::supervisor::Supervisor;
 use crate::failure::io_words;
-use crate::store::replace;
-use crate::sys::child::{self, Change, PidFd};
+use crate::store::{load, replace};
+use crate::sys::child::{self, Change, PidFd, Relative};
 use crate::sys::descriptors::{in_memory, null};
+use crate::sys::process;
 use crate::sys::signals::send_to_group;
 use crate::sys::spawn::{Program, Stdio};
 use crate::sys::start::Inherited;
@@ -48,6 +50,8 @@ pub struct Running {
     words: File,
     until: Instant,
     killed: bool,
+    /// A predecessor started it: this process is not its parent.
+    is_anothers: bool,
     /// The terminal record, for a warning.
     record: Record,
 }
@@ -62,7 +66,13 @@ impl Hook {
         Self { command: command.to_owned(), environment, directory, inherited: inherited.clone() }
     }
 
-    fn start(&self, id: Option<&TaskId>, log: &OsStr, record: Record) -> io::Result<Running> {
+    fn start(
+        &self,
+        control: Control,
+        id: Option<&TaskId>,
+        log: &OsStr,
+        record: Record,
+    ) -> io::Result<Running> {
         let text = |name: &str| OsString::from(record.text(name).unwrap_or_default());
         let number =
             |name: &str| OsString::from(record.integer(name).map(|n| n.to_string()).unwrap_or_default());
@@ -84,10 +94,16 @@ impl Hook {
         let program = Program::new(&words.collect::<Vec<_>>(), &environment, directory)?;
         let (input, nothing, words) = (in_memory(&record.to_bytes())?, null()?, in_memory(b"")?);
         let stdio = Stdio([Some(input.as_fd()), Some(nothing.as_fd()), Some(words.as_fd())]);
-        let started = program.start(stdio, &self.inherited, |_| ());
+        // It says itself who it is, before anything can happen to this process.
+        let announce = |word: Result<i32, _>| match word {
+            Ok(pid) => control.set_hook(pid, 0),
+            Err(_) => control.set_hook(0, 0),
+        };
+        let started = program.start(stdio, &self.inherited, announce);
         let pid = started.map_err(|error| io::Error::from_raw_os_error(error.errno))?;
         let until = Instant::now() + TIME;
-        Ok(Running { pid, process: PidFd::open(pid).ok(), words, until, killed: false, record })
+        let process = PidFd::open(pid).ok();
+        Ok(Running { pid, process, words, until, killed: false, is_anothers: false, record })
     }
 }
 
@@ -107,6 +123,17 @@ impl Running {
         // A process that cannot be watched is asked about; one that was killed is about to end.
         let soon = self.process.is_none() || self.killed;
         if soon { Instant::now() + Duration::from_millis(20) } else { self.until }
+    }
+
+    /// How it ended, if it has, where somebody else is its parent.
+    fn ended_elsewhere(&self) -> Option<Exit> {
+        let process = self.process.as_ref()?;
+        process.await_end(Some(Duration::ZERO)).unwrap_or(true).then(|| {
+            let start = process::look(self.pid).map_or(0, |seen| seen.start);
+            // Before it is reaped the one tells, and then the other.
+            let exit = process::exit_of_zombie(self.pid, start).or_else(|| process.exit_after_reaping());
+            exit.unwrap_or(Exit::Unknown)
+        })
     }
 
     /// What it said last on stderr.
@@ -129,11 +156,36 @@ impl Supervisor {
         }
         let tracked = self.handover.tracking.as_ref().map(|_| &self.handover.facts.id);
         let log = OsString::from(tracked.map_or("", |_| self.handover.facts.log_path.as_str()));
-        match hook.start(tracked, &log, record.clone()) {
-            Ok(running) => self.hook = Some(running),
+        match hook.start(self.handover.control, tracked, &log, record.clone()) {
+            Ok(running) => {
+                let start = process::look(running.pid).map_or(0, |seen| seen.start);
+                self.handover.control.set_hook(running.pid, start);
+                self.hook = Some(running);
+            }
             Err(error) => {
                 self.warn_of_hook(record.clone(), format!("could not be run: {}", io_words(&error)))
             }
+        }
+    }
+
+    /// Takes up what a predecessor has started: it is waited for no longer than it may take, and what it says is lost.
+    pub(super) fn take_up_hook(&mut self) {
+        let Some((pid, start)) = self.handover.control.hook().filter(|_| self.hook.is_none()) else { return };
+        let Some(process) = PidFd::open(pid).ok() else { return };
+        let record = self
+            .handover
+            .tracking
+            .as_ref()
+            .and_then(|tracking| load::read_record(&tracking.dir, &self.handover.facts.id).ok());
+        // With its start time not written down yet it is known by its parent: it fell to the keeper.
+        let keeper = self.keeper.as_ref().map(Relative::pid);
+        let seen = process::look(pid);
+        let seen = seen.filter(|seen| seen.start == start || (start == 0 && Some(seen.parent) == keeper));
+        if let (Some(record), Ok(words), Some(seen)) = (record, in_memory(b""), seen) {
+            self.handover.control.set_hook(pid, seen.start);
+            let (process, until) = (Some(process), Instant::now() + TIME);
+            self.hook =
+                Some(Running { pid, process, words, until, killed: false, is_anothers: true, record });
         }
     }
 
@@ -141,6 +193,7 @@ impl Supervisor {
     pub(super) fn is_hook_over(&mut self) -> bool {
         let Some(hook) = &mut self.hook else { return true };
         let ended = match child::look(hook.pid) {
+            _ if hook.is_anothers => hook.ended_elsewhere(),
             Ok(Some(Change::Ended(exit, _))) => Some(exit),
             Ok(_) => None,
             // Reaped by somebody: how it ended cannot be learned.

@@ -9,6 +9,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::setup::ID_VARIABLE;
+use super::stopping::{SPARE_OTHERS, is_one_of_ours};
 use crate::store::events::{Events, Kind};
 use crate::store::liveness::Here;
 use crate::store::lockfile::TaskLock;
@@ -65,9 +66,7 @@ pub fn end(dir: &StatusDir, id: &TaskId, request: &Request, here: &Here) -> Resu
     // Whoever holds the lock is the task's supervisor for so long: nobody else does the same.
     let lock = match TaskLock::take(dir, id) {
         Ok(lock) => lock,
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
-            return Ok(Done::NotAnOrphan);
-        }
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => return Ok(Done::NotAnOrphan),
         Err(error) => return Err(error.into()),
     };
     let Ok(task) = load(dir, id, here) else { return Ok(Done::NotAnOrphan) };
@@ -144,7 +143,7 @@ impl Family {
         known.extend(tree::below(&roots, &[]).iter().map(|one| one.pid));
         let is_ours = |one: &Member| {
             self.spared.contains(&one.pid)
-                || (self.spared.len() > 1 && one.name().is_some_and(|name| name.starts_with("gco-")))
+                || (self.spared.len() > 1 && one.name().is_some_and(|name| is_one_of_ours(&name)))
         };
         everybody
             .into_iter()
@@ -156,7 +155,9 @@ impl Family {
     fn make_end(&self, request: &Request) -> Vec<i32> {
         let mut session = true;
         let begun = Instant::now();
-        for member in self.members(&mut session) {
+        // Killing has rules of its own: see below.
+        let told = if request.signal == libc::SIGKILL { Vec::new() } else { self.members(&mut session) };
+        for member in told {
             // One that is gone needs no telling.
             let _ = member.signal(request.signal);
             if member.seen.stopped {
@@ -170,9 +171,14 @@ impl Family {
             if empty >= SURE {
                 return Vec::new();
             }
-            let over = begun.elapsed().checked_sub(request.grace);
-            if over.is_some() {
-                for member in &members {
+            let grace = if request.signal == libc::SIGKILL { Duration::ZERO } else { request.grace };
+            let over = begun.elapsed().checked_sub(grace);
+            if let Some(over) = over {
+                // Supervisors of other tasks below this one end by themselves, and write down how theirs ended.
+                let is_spared = |one: &Member| {
+                    over < SPARE_OTHERS && one.name().is_some_and(|name| is_one_of_ours(&name))
+                };
+                for member in members.iter().filter(|one| !is_spared(one)) {
                     let _ = member.signal(libc::SIGKILL);
                 }
             }

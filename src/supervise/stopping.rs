@@ -12,6 +12,7 @@ use super::control::Request as Ask;
 use super::course::{Cause, Stop};
 use super::limits::{Limits, Over};
 use super::message::Report;
+use super::spool::Spool;
 use super::supervisor::Supervisor;
 use crate::store::request;
 use crate::sys::child::{self, Relative};
@@ -34,8 +35,9 @@ const BEGINNING: Duration = Duration::from_secs(3);
 const LATER: Duration = Duration::from_millis(100);
 /// How often is looked whether anything is left while it is given time to end.
 const WATCH: Duration = Duration::from_millis(25);
-/// How long supervisors of other tasks below this one are spared, so that they can write down how their commands ended.
-const SPARE_OTHERS: Duration = Duration::from_millis(300);
+/// How long supervisors of other tasks below this one are spared: they end by themselves once their commands have been killed, and
+/// have written down how.
+pub(super) const SPARE_OTHERS: Duration = Duration::from_secs(3);
 
 /// What has been seen of the processes that are to go.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +66,9 @@ impl Going {
 impl Supervisor {
     /// Looks whether somebody asks for the task's end.
     pub(super) fn take_up_request(&mut self) {
+        if self.is_too_late() {
+            return;
+        }
         let Some(tracking) = &self.handover.tracking else { return };
         let Some(request) = request::take_up(&tracking.dir, &self.handover.facts.id) else { return };
         if self.handover.control.request_at() == request.at {
@@ -77,10 +82,11 @@ impl Supervisor {
 
     /// Makes the command end. Asked again it may end sooner, never later.
     pub(super) fn make_end(&mut self, cause: Cause, signal: i32, grace: Duration) {
-        if self.machine.is_finished() {
+        if self.is_too_late() {
             return;
         }
         let control = self.handover.control;
+        let grace = if signal == libc::SIGKILL { Duration::ZERO } else { grace };
         let kill_at = awake().saturating_add(grace);
         let stop = match control.stop() {
             None => Stop { cause, signal, kill_at },
@@ -92,17 +98,16 @@ impl Supervisor {
         };
         control.set_stop(stop);
         if let Some(why) = self.stopped() {
-            let then = if signal == libc::SIGKILL || cause == Cause::NotWanted {
-                String::new()
-            } else if grace.is_zero() {
-                ", and SIGKILL at once".to_owned()
-            } else {
-                format!(", and SIGKILL after {}", span::exact(grace))
+            let is_told = self.is_there_a_command() && !matches!(cause, Cause::Passed | Cause::NotWanted);
+            let told = match cause {
+                Cause::TimedOut | Cause::Silent if is_told => format!(": {}", signal_name(signal)),
+                _ => String::new(),
             };
-            let told = if cause == Cause::Cancelled || cause == Cause::NotWanted {
-                String::new()
-            } else {
-                format!(": {}", signal_name(signal))
+            let then = match signal {
+                libc::SIGKILL => String::new(),
+                _ if !is_told => String::new(),
+                _ if grace.is_zero() => ", and SIGKILL at once".to_owned(),
+                _ => format!(", and SIGKILL after {}", span::exact(grace)),
             };
             self.handover.journal.say(&format!("{}{told}{then}", why.words()));
         }
@@ -110,20 +115,39 @@ impl Supervisor {
         self.go_on_ending();
     }
 
+    /// Whether there is a command, or is about to be: its turn has come, and it is no pause between two attempts.
+    fn is_there_a_command(&self) -> bool {
+        let control = self.handover.control;
+        control.is_attempt_underway() || control.is_attempt_coming()
+    }
+
+    /// Whether the command has ended without having been told to, for good: that is how it ended.
+    fn is_too_late(&self) -> bool {
+        let by_itself = !self.machine.awaits_end() && self.handover.control.stop().is_none();
+        self.machine.is_finished() || (by_itself && !self.will_try_again())
+    }
+
     /// Takes up ending where it is: by a predecessor, or from its begin.
     pub(super) fn go_on_ending(&mut self) {
         let control = self.handover.control;
         let Some(stop) = control.stop() else { return };
-        if !control.is_attempt_underway() && !control.is_attempt_coming() {
+        if !self.is_there_a_command() {
             // There is no command: its turn has not come, or it is the pause between two attempts.
             self.waiting = None;
             self.machine.ended(Instant::now());
             return;
         }
+        if stop.cause == Cause::Passed {
+            // It came after the end of an attempt: there is nobody to tell, and no other attempt.
+            return;
+        }
         self.machine.mind_tree(true);
         self.going = Going::at(Instant::now());
         if control.command().is_some() && !control.is_stop_told() {
-            self.tell_tree(stop.signal);
+            // Killing has rules of its own: see `kill_the_rest`.
+            if stop.signal != libc::SIGKILL {
+                self.tell_tree(stop.signal);
+            }
             control.set_stop_told();
         }
     }
@@ -339,6 +363,8 @@ impl Supervisor {
             let grace = self.handover.grace;
             match over {
                 Over::Timeout => self.make_end(Cause::TimedOut, libc::SIGTERM, grace),
+                // It would say something if it could.
+                Over::Stall if self.is_held_up() => self.heard(),
                 Over::Stall => self.make_end(Cause::Silent, libc::SIGTERM, grace),
                 Over::Stay => {
                     self.handover.limits.leave = None;
@@ -347,6 +373,11 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Whether what the command writes waits for a slow reader.
+    fn is_held_up(&self) -> bool {
+        self.handover.spools.iter().any(Spool::is_full)
     }
 
     /// Notes whether the command is stopped: such time counts towards no limit.
@@ -387,6 +418,6 @@ impl Supervisor {
 }
 
 /// Whether a process of this name supervises a task. One that only calls itself so gains a moment.
-fn is_one_of_ours(name: &str) -> bool {
+pub(super) fn is_one_of_ours(name: &str) -> bool {
     matches!(name, "gco-supervisor" | "gco-keeper")
 }

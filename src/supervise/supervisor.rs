@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use super::control::{Phase, Request};
+use super::course::Cause;
 use super::echo::Echo;
 use super::handover::{Handover, release};
 use super::hook::Running;
@@ -81,8 +82,14 @@ pub struct Supervisor {
     pub(super) hook: Option<Running>,
     /// The task waits for its turn.
     pub(super) waiting: Option<Waiting>,
-    /// It was said that it does.
+    /// It is to be said that it does,
+    pub(super) is_to_say_queued: bool,
+    /// and has been.
     pub(super) told_queued: bool,
+    /// The front-end was stopped while there was no command.
+    pub(super) stopped_alone: bool,
+    /// Whoever sits before the front-end does not want to wait for what is run at the end.
+    pub(super) front_is_impatient: bool,
     /// Why the command is not started at all.
     pub(super) not_wanted: Option<String>,
 }
@@ -206,7 +213,10 @@ impl Supervisor {
             going: Going::default(),
             hook: None,
             waiting: None,
+            is_to_say_queued: false,
             told_queued: false,
+            stopped_alone: false,
+            front_is_impatient: false,
             not_wanted: None,
             handover,
         };
@@ -235,6 +245,7 @@ impl Supervisor {
                 let (supervisor, _) = self.me;
                 keeper::live(self.into_handover(), supervisor, take_over);
             }
+            self.say_queued();
             self.notice();
             self.mind_limits();
             self.mind_attempts();
@@ -244,13 +255,20 @@ impl Supervisor {
                 match action {
                     Action::FlushPart(stream) => self.flush_part(stream),
                     Action::WriteRecord => self.write_record(),
-                    Action::CheckFiles => self.check_files(),
+                    Action::CheckFiles => {
+                        self.check_files();
+                        // Somebody may have asked who cannot reach this process.
+                        self.take_up_request();
+                    }
                     Action::Finish { left_open } => self.finish(left_open),
                 }
             }
-            if self.show_the_rest() && self.is_hook_over() {
-                self.tell_end();
-                if !Stream::BOTH.into_iter().any(|stream| self.machine.is_open(stream)) {
+            if self.show_the_rest() {
+                let is_over = self.is_hook_over();
+                if is_over || self.front_is_impatient {
+                    self.tell_end();
+                }
+                if is_over && !Stream::BOTH.into_iter().any(|stream| self.machine.is_open(stream)) {
                     self.leave();
                 }
             }
@@ -280,6 +298,7 @@ impl Supervisor {
             self.machine.resume_finished();
             self.tell_event_ended_before();
             self.have_reaped();
+            self.after_the_end();
             if control.phase() == Phase::Final {
                 self.begin_rerun();
             }
@@ -288,6 +307,10 @@ impl Supervisor {
         if control.phase() == Phase::Underway {
             if control.next_attempt_at().is_some() {
                 self.go_to_rest();
+            }
+            if control.stop().is_some_and(|stop| stop.cause == Cause::NotWanted) {
+                // Why is found out anew.
+                control.clear_stop();
             }
             self.go_on_ending();
             self.take_up_request();

@@ -84,9 +84,7 @@ impl Supervisor {
         match builder.spawn(move || waiter.wait()) {
             Ok(_) => {
                 self.waiting = Some(Waiting { news });
-                if self.is_after_others() {
-                    self.say_queued();
-                }
+                self.is_to_say_queued = self.is_after_others();
             }
             Err(error) => self.give_up(format!("cannot wait for its turn: {}", io_words(&error))),
         }
@@ -114,11 +112,10 @@ impl Supervisor {
                 News::InLine(line, waits) => {
                     self.handover.lines.push(line);
                     self.retire_keeper();
-                    if waits {
-                        self.say_queued();
-                    }
+                    self.is_to_say_queued |= waits;
                 }
                 News::Now => {
+                    self.is_to_say_queued = false;
                     self.waiting = None;
                     self.begin_attempt(1);
                 }
@@ -128,9 +125,10 @@ impl Supervisor {
         }
     }
 
-    /// Says that the task waits, to those who want to know: once, and not if it is its turn at once.
-    fn say_queued(&mut self) {
-        if !std::mem::replace(&mut self.told_queued, true) {
+    /// Says that the task waits, to those who want to know: once, not if it is its turn at once, and when there is a keeper
+    /// who would take over.
+    pub(super) fn say_queued(&mut self) {
+        if std::mem::take(&mut self.is_to_say_queued) && !std::mem::replace(&mut self.told_queued, true) {
             self.write_record_now();
             self.tell_event_queued();
             self.tell(&Report::Queued { words: self.handover.facts.waits_for() });
@@ -172,6 +170,7 @@ impl Supervisor {
             all => format!("all places in {} are held: by '{}'", queue.name, all.join("', '")),
         };
         let holder = holders.first().map(ToString::to_string);
+        self.leave_lines();
         self.withdraw();
         self.tell(&Report::Refused { why, holder, is_key: !queue.name.is_group() });
         self.leave()

@@ -110,10 +110,13 @@ impl Stopped {
             }
             Stopped::TimedOut(after) => format!("timed out after {}", span::exact(*after)),
             Stopped::Silent(after) => format!("no output for {}", span::exact(*after)),
-            Stopped::NotWanted(why) => format!("not started: {why}"),
+            Stopped::NotWanted(why) => format!("{NOT_STARTED}{why}"),
         }
     }
 }
+
+/// How the words begin for a task whose command was not started.
+pub const NOT_STARTED: &str = "not started: ";
 
 /// The exit code of a task that took too long, as that of `timeout`.
 pub const EXIT_TIMED_OUT: i32 = 124;

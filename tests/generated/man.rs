@@ -150,3 +150,33 @@ fn every_option_is_explained() {
         assert!(page.contains("EXAMPLES"), "{} has no examples", path.display());
     }
 }
+
+#[test]
+fn every_option_is_in_an_example() {
+    let mut root = gco::cli::command();
+    root.build();
+    let mut commands = Vec::new();
+    gather(&root, &mut commands);
+    let mut examples = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for (_, page) in pages() {
+        examples.push_str(
+            &page.split(".nf\n").skip(1).map(|rest| rest.split(".fi").next().unwrap()).collect::<String>(),
+        );
+    }
+    let examples = examples.replace("\\-", "-");
+    let mut missing = Vec::new();
+    for command in &commands {
+        for arg in command.get_arguments().filter(|arg| !arg.is_global_set()) {
+            let Some(long) = arg.get_long().filter(|long| !matches!(*long, "help" | "version")) else {
+                continue;
+            };
+            let short = arg.get_short().map(|short| format!(" -{short}"));
+            let is_there = examples.contains(&format!("--{long}"))
+                || short.is_some_and(|short| examples.contains(&short));
+            if !is_there {
+                missing.push(format!("{} --{long}", command.get_name()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no example shows {missing:?}");
+}

@@ -178,13 +178,19 @@ fn what_the_command_left_behind_ends_with_it() {
 
 #[test]
 fn the_task_of_another_gco_below_is_written_down() {
+    below(&["--grace", "50ms"]);
+    below(&["--signal", "KILL"]);
+}
+
+fn below(options: &[&str]) {
     let home = Home::new();
-    let script = "gco run --name inner -- sh -c 'trap : TERM; echo up >up; sleep 1000; sleep 1000'";
+    let script = "gco run --name inner -- sh -c 'trap \"\" TERM; echo up >up; sleep 1000'";
     let id = detached(&home, &["sh", "-c", script]);
     home.until_file("up");
-    cancelled(&home, &id, &["--grace", "50ms"]);
+    cancelled(&home, &id, options);
     let inner = home.ids().into_iter().find(|id| id.starts_with("inner")).unwrap();
-    assert_eq!(home.record(&inner)["signal"], "SIGKILL");
+    let record = home.record(&inner);
+    assert_eq!(record["signal"], "SIGKILL", "{record}");
     none_left(&home);
 }
 

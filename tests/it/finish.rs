@@ -121,8 +121,8 @@ fn it_is_run_at_most_once() {
     let run = home.gco(["run", "--on-finish", "echo begun >>begun; read x <go", "--", "true"]).spawn();
     home.until_file("begun");
     send(home.the_gco("gco-supervisor"), Signal::SIGKILL);
-    run.wait().code(0).stdout("").stderr("");
     gate.open();
+    run.wait().code(0).stdout("").stderr("");
     eventually("all to end", || home.processes().is_empty().then_some(()));
     assert_eq!(fs::read_to_string(home.path().join("begun")).unwrap(), "begun\n");
 }
@@ -134,4 +134,36 @@ fn without_a_record_it_is_run_as_well() {
         home.gco(["run", "--on-finish", "echo \"[$GCO_TASK_ID] $GCO_STATE\" >state", "--", "false"]);
     command.env("GCO_DISABLE_TASK_STATUS", "1").run().code(1).stdout("").stderr("");
     assert_eq!(fs::read_to_string(home.path().join("state")).unwrap(), "[] failed\n");
+}
+
+#[test]
+fn whoever_does_not_want_to_wait_for_it_need_not() {
+    let home = Home::new();
+    let gate = Gate::new(&home, "go");
+    let run = home
+        .gco(["run", "--on-finish", "echo begun >begun; read x <go; echo done >done", "--", "false"])
+        .spawn();
+    home.until_file("begun");
+    run.kill(Signal::SIGINT);
+    run.wait().code(1).stdout("").stderr("");
+    gate.open();
+    home.until_file("done");
+    home.until_quiet();
+    home.no_leftovers();
+}
+
+#[test]
+fn a_successor_waits_for_it_too() {
+    let home = Home::new();
+    let gate = Gate::new(&home, "go");
+    let run = home.gco(["run", "--on-finish", "echo begun >begun; read x <go", "--", "true"]).spawn();
+    home.until_file("begun");
+    let old = home.the_gco("gco-supervisor");
+    send(old, Signal::SIGKILL);
+    eventually("another supervisor", || {
+        home.gcos("gco-supervisor").first().is_some_and(|pid| *pid != old).then_some(())
+    });
+    gate.open();
+    run.wait().code(0).stdout("").stderr("");
+    home.until_quiet();
 }

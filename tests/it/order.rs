@@ -5,8 +5,8 @@ use std::fs;
 use nix::sys::signal::Signal;
 
 use crate::harness::{Home, eventually};
-use crate::queue::{detached, gcos_of, run, state};
-use crate::tools::{Gate, send};
+use crate::queue::{detached, kill_gcos_of, run, state};
+use crate::tools::Gate;
 
 #[test]
 fn one_key_one_task() {
@@ -100,10 +100,7 @@ fn after_one_that_did_not_succeed_nothing_is_started() {
         detached(&home, &["--after", "orphan"], "true"),
         detached(&home, &["--after-any", "orphan"], "true"),
     );
-    let all = gcos_of(&home, &orphan);
-    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-        all.iter().for_each(|pid| send(*pid, signal));
-    }
+    kill_gcos_of(&home, &orphan);
     gate.open();
     home.until_state(&any, "succeeded");
     assert_eq!(

@@ -33,13 +33,19 @@ pub fn gcos_of(home: &Home, id: &str) -> Vec<i32> {
     [supervisor].into_iter().chain(keepers).collect()
 }
 
+/// Kills supervisor and keeper of task `id`, so that neither can do anything about the other.
+pub fn kill_gcos_of(home: &Home, id: &str) {
+    let all = gcos_of(home, id);
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        // The keeper first: the end of the leader of its session makes a stopped process go on.
+        all.iter().rev().for_each(|pid| send(*pid, signal));
+    }
+}
+
 /// Kills all of gco's processes of task `id` at once, and its command.
 fn destroy(home: &Home, id: &str) {
     let command = pid_in(&home.record(id), "pid");
-    let all = gcos_of(home, id);
-    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-        all.iter().for_each(|pid| send(*pid, signal));
-    }
+    kill_gcos_of(home, id);
     if lives(command) {
         send(command, Signal::SIGKILL);
     }

@@ -110,6 +110,9 @@ fn lasting(shown: &str) -> String {
 }
 
 fn lasting_word(word: &str) -> String {
+    if let Some(word) = word.strip_suffix(':') {
+        return lasting_word(word) + ":";
+    }
     let is_span = word.starts_with(|c: char| c.is_ascii_digit())
         && word.ends_with(['s', 'm', 'h'])
         && word.chars().all(|c| c.is_ascii_digit() || "msh".contains(c));
@@ -139,7 +142,8 @@ fn session(block: &Block) -> Vec<(String, String)> {
 
 /// Commands that only look, and so may look again until the task has got as far as the reader's.
 fn only_looks(line: &str) -> bool {
-    line.starts_with("gco tasks ") && !line.contains(" prune")
+    let acts = [" prune", " cancel", " limit"];
+    line.starts_with("gco tasks ") && !acts.iter().any(|word| line.contains(word))
 }
 
 fn try_session(block: &Block) {

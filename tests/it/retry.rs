@@ -96,9 +96,9 @@ fn in_the_pause_it_is_no_orphan_and_can_be_cancelled() {
     assert!(lives(pid_in(&record, "pid")));
     let said = home.gco(["tasks", "cancel", id]).run().code(0).stderr("").into_stdout();
     assert!(String::from_utf8(said).unwrap().starts_with(&format!("{id} cancelled after ")));
-    running.wait().code(3).stdout("up\n").stderr("");
+    running.wait().signal(Signal::SIGTERM).stdout("up\n").stderr("");
     let record = home.record(id);
-    assert_eq!((record["state"].as_str(), record["exit_code"].as_i64()), (Some("cancelled"), Some(3)));
+    assert_eq!((record["state"].as_str(), record["exit_code"].as_i64()), (Some("cancelled"), Some(143)));
     home.until_quiet();
     home.no_leftovers();
 }
@@ -109,12 +109,45 @@ fn an_interrupt_in_the_pause_ends_the_task() {
     let running = home.gco(run(&["--retry", "5", "--retry-delay", "1h"], "echo up; exit 3")).spawn();
     until_resting(&home);
     running.kill(Signal::SIGINT);
-    running.wait().code(3).stdout("up\n").stderr("");
-    let record = home.record(&home.only_id());
+    running.wait().signal(Signal::SIGINT).stdout("up\n").stderr("");
+    let id = home.only_id();
+    let record = home.record(&id);
     assert_eq!(
         (record["state"].as_str(), record["error"].as_str()),
-        (Some("cancelled"), Some("cancelled by SIGINT, exit_code=3"))
+        (Some("cancelled"), Some("cancelled by SIGINT"))
     );
+    assert!(home.log(&id).ends_with(b"[gco] cancelled by SIGINT\n"));
+}
+
+#[test]
+fn whoever_ends_it_between_the_end_of_an_attempt_and_the_pause_has_ended_it() {
+    // What an attempt leaves behind holds up its end for a moment.
+    let script = "echo x >>tries; (echo up; while :; do echo x >&2; sleep 0.05; done) & exit 3";
+    for way in ["cancel", "interrupt"] {
+        let home = Home::new();
+        let running = home.gco(run(&["--retry", "5", "--retry-delay", "1h"], script)).spawn();
+        running.until_stdout("up\n");
+        let record = home.until_running();
+        let command = pid_in(&record, "pid");
+        eventually("the attempt to have ended", || (!lives(command)).then_some(()));
+        if way == "cancel" {
+            home.gco(["tasks", "cancel", &home.only_id(), "--grace", "0s"])
+                .run()
+                .code(0)
+                .stderr("")
+                .stdout_has("cancelled");
+        } else {
+            running.kill(Signal::SIGINT);
+        }
+        running.wait().whatever();
+        let record = home.record(&home.only_id());
+        assert_eq!(
+            (record["state"].as_str(), record["attempt"].as_i64()),
+            (Some("cancelled"), Some(1)),
+            "{way}: {record}"
+        );
+        assert_eq!(std::fs::read_to_string(home.path().join("tries")).unwrap(), "x\n");
+    }
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! The rows of the table. To add one: a function that measures, and a line here.
 
+mod cancel;
 mod directory;
 mod follow;
 mod lines;
 mod memory;
 mod start;
 mod throughput;
+mod wait;
 
 use anyhow::Result;
 
@@ -44,6 +46,7 @@ pub const ALL: &[Row] = &[
     ),
     row("start-run", "gco run -- true", Goal::Ratio(2.5), start::run),
     row("start-detach", "gco run --detach -- true", Goal::Ratio(3.0), start::detach),
+    row("start-group", "gco run --group g -- true", Goal::Ratio(1.25), start::group),
     row("memory-quiet", "PSS of a quiet task, all processes", Goal::Figure(1.5 * MIB), memory::quiet),
     row("memory-after", "PSS after full speed, all processes", Goal::Figure(4.0 * MIB), memory::after),
     row("memory-peak", "peak memory, one line of 1 GiB", Goal::Figure(6.0 * MIB), memory::peak),
@@ -52,5 +55,11 @@ pub const ALL: &[Row] = &[
     row("tail", "last 100 lines of 512 MiB", Goal::Ratio(2.0), directory::tail),
     row("prune", "prune of 10,000 tasks", Goal::Ratio(3.0), directory::prune),
     row("follow", "line written to line seen, 99th percentile", Goal::Figure(0.005), follow::latency),
+    row("wait-idle", "wait on 1,000 tasks, processor time in 10 s", Goal::Figure(0.0), wait::idle),
+    row("wait-burst", "the same, all end at once: last to return", Goal::Figure(0.05), wait::burst),
+    row("wait-last", "the same, the last ends alone: to return", Goal::Figure(0.05), wait::last),
+    row("wait-one", "wait on one task: its end to the return", Goal::Figure(0.005), wait::one),
+    row("cancel", "cancel a task of 11 processes that sleep", Goal::Figure(0.05), cancel::family),
+    row("cancel-fleeing", "cancel one that forks and forks, the slowest", Goal::Figure(1.0), cancel::fleeing),
     row("size", "the binary", Goal::Figure(6.0 * MIB), memory::binary),
 ];

@@ -37,6 +37,16 @@ pub fn detach(bench: &Bench) -> Result<Reading> {
     Ok(reading)
 }
 
+/// What waiting in line for a place costs that is free.
+pub fn group(bench: &Bench) -> Result<Reading> {
+    let room = &bench.room;
+    let gco = || bench.wall(room.gco(["run", "--group", "g", "--", "true"]));
+    let other = || bench.wall(room.gco(["run", "--", "true"]));
+    let reading = bench.pairs(PAIRS, "gco run -- true", gco, other)?;
+    check(bench, 2 * bench.times(PAIRS))?;
+    Ok(reading)
+}
+
 /// There are as many records as there should be, after retention.
 fn check(bench: &Bench, runs: usize) -> Result<()> {
     let found = bench.room.records()?.len();

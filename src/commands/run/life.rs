@@ -33,7 +33,7 @@ pub struct Life {
     /// Leave the command to itself if it has not ended after this time
     ///
     /// Until then all is as without it. Then gco says the task's id on stderr and ends with exit code 75; the command
-    /// runs on in the background.
+    /// runs on in the background. A task without a record is not left: nobody could find it again.
     #[arg(long, value_name = "DURATION", conflicts_with = "detach", value_parser = span::parse_limit, allow_hyphen_values = true)]
     pub background_after: Option<Duration>,
 

@@ -33,6 +33,9 @@ Examples:
     gco tasks cancel train
     gco run -d --name stubborn -- sh -c 'trap : TERM; sleep 600; sleep 600'
     gco tasks cancel stubborn --grace 1s
+  As Ctrl-C would, and what became of it for a script:
+    gco run -d --name server -- sleep 600
+    gco tasks cancel server --signal INT --json
   All that are under way, at once:
     gco tasks cancel --all --grace 0s";
 
@@ -119,9 +122,7 @@ pub fn run(args: &Args) -> Result<i32> {
                 }
             }
             Err(failure) => {
-                tasks.push(
-                    json!({ "task_id": id.as_str(), "cancelled": false, "error": failure.to_string() }),
-                );
+                tasks.push(json!({ "task_id": id.as_str(), "cancelled": false, "error": failure.message() }));
                 faults.push(failure);
             }
         }

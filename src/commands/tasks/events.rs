@@ -1,7 +1,7 @@
 //! `gco tasks events`: what became of tasks, one JSON object a line, as it happens.
 //!
 //! Before events are read, those that nobody else can tell are told: see [`orphans`](crate::store::orphans). A supervisor
-//! that dies closes its lock file, which wakes a follower; once a second it looks as well, as long as any task is under way.
+//! that dies closes its lock file, which wakes a follower; once a second it looks as well.
 
 mod out;
 
@@ -74,14 +74,12 @@ fn since(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// How often tasks are looked at that may be orphaned, where nobody is told.
+/// How often everything is looked at where nobody is told. Also of its directory's removal a follower is told only once it
+/// has let go of the files in it.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A lock file is told to be closed a moment before its lock is dropped.
 const LOCK_DELAY: Duration = Duration::from_millis(20);
-
-/// How long nothing is looked at where nothing can happen unheard.
-const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Does it, and gives the exit code.
 ///
@@ -104,7 +102,7 @@ pub fn run(args: &Args) -> Result<i32> {
     let events = Events::of(&dir);
     let trouble = |error: io::Error| unreadable(args, &dir, &error);
     let source = match &args.consumer {
-        Some(name) => Source::Shared(Consumer::open(events, name, since).map_err(trouble)?),
+        Some(name) => Source::Shared(Consumer::named(events, name, since)),
         // What there is in a directory that was not there is new.
         None if args.follow && since.is_none() && !is_new => {
             Source::Own(Reader::from_now(events).map_err(trouble)?, None)
@@ -182,11 +180,7 @@ impl Session<'_> {
                 return Ok(());
             }
             let has_closed = heard.is_some_and(|names| names.iter().any(|name| name != events::NAME));
-            let most = match (has_closed, may_orphan) {
-                (true, true) => LOCK_DELAY,
-                (false, true) => HEARTBEAT,
-                (_, false) => FOREVER,
-            };
+            let most = if has_closed && may_orphan { LOCK_DELAY } else { HEARTBEAT };
             wait(watch, most)?;
         }
     }

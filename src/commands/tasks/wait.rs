@@ -42,15 +42,15 @@ Exit status:
   125  How it ended cannot be known: it was orphaned, or removed
 
 Examples:
-  The newest task, and what became of it:
-    gco tasks wait && echo good
+  The newest task of a name, and what became of it:
+    gco tasks wait backup && echo good
   Several, whichever ends first:
     gco tasks wait --any backup make
   Until it says so, but no longer than a minute:
     gco run -d --name server -- sh -c 'sleep 1; echo ready; sleep 600'
     gco tasks wait server --until match:ready --timeout 1m
   For a program, step by step: what is new, and where to go on:
-    gco tasks wait server --until silent:1s --since start --json
+    gco tasks wait server --until silent:1s --since start --max-bytes 4KiB --json
     gco tasks cancel server";
 
 /// Wait for tasks to end
@@ -319,7 +319,9 @@ fn tell_end(id: &TaskId, verdict: &Verdict, json: bool) {
         let took = task.record.count(field::DURATION_MS).map(Duration::from_millis).map(span::brief);
         let took = took.map(|took| format!(" after {took}")).unwrap_or_default();
         let error = task.record.text(field::ERROR).filter(|_| task.state != State::Succeeded).map(one_line);
-        let error = error.map(|error| format!(": {error}")).unwrap_or_default();
+        // The state says that much.
+        let error = error.map(|error| format!(": {}", error.strip_prefix("cancelled ").unwrap_or(&error)));
+        let error = error.unwrap_or_default();
         let _ = writeln!(io::stderr(), "{id} {}{took}{error}", task.state);
     }
 }

@@ -13,7 +13,7 @@ use memchr::memmem;
 use nix::fcntl::OFlag;
 use serde_json::Value;
 
-use super::{Events, SEAL, hand_to_owner};
+use super::{Events, SEAL};
 use crate::store::open;
 use crate::sys::time;
 
@@ -86,7 +86,7 @@ pub(super) fn create(events: &Events<'_>) -> io::Result<()> {
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(header.as_bytes())?;
-    hand_to_owner(events.dir, &file);
+    events.dir.hand_over(&file);
     fs::rename(new, events.path())
 }
 
