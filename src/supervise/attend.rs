@@ -26,7 +26,6 @@ impl Supervisor {
     pub(super) fn notice(&mut self) {
         let control = self.handover.control;
         self.look_again = false;
-        self.handover.to_supervisor.silence();
         if self.keeper.as_ref().is_some_and(|keeper| keeper.watched().is_none()) {
             self.keeper_died();
         }

@@ -13,7 +13,7 @@ use super::control::Control;
 use super::supervisor::Supervisor;
 use crate::failure::io_words;
 use crate::store::{load, replace};
-use crate::sys::child::{self, Change, PidFd, Relative};
+use crate::sys::child::{self, Change, PidFd};
 use crate::sys::descriptors::{in_memory, null};
 use crate::sys::process;
 use crate::sys::signals::send_to_group;
@@ -177,10 +177,10 @@ impl Supervisor {
             .tracking
             .as_ref()
             .and_then(|tracking| load::read_record(&tracking.dir, &self.handover.facts.id).ok());
-        // With its start time not written down yet it is known by its parent: it fell to the keeper.
-        let keeper = self.keeper.as_ref().map(Relative::pid);
+        // With its start time not written down yet it is known by the session, which is that of this task's alone.
+        let session = process::look(self.me.0).map(|me| me.session);
         let seen = process::look(pid);
-        let seen = seen.filter(|seen| seen.start == start || (start == 0 && Some(seen.parent) == keeper));
+        let seen = seen.filter(|seen| seen.start == start || (start == 0 && Some(seen.session) == session));
         if let (Some(record), Ok(words), Some(seen)) = (record, in_memory(b""), seen) {
             self.handover.control.set_hook(pid, seen.start);
             let (process, until) = (Some(process), Instant::now() + TIME);

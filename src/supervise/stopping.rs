@@ -42,8 +42,9 @@ pub(super) const SPARE_OTHERS: Duration = Duration::from_secs(3);
 /// What has been seen of the processes that are to go.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Going {
-    /// When to look again.
+    /// When to look again, and how long after the look before.
     due: Option<Instant>,
+    pause: Duration,
     /// How often in a row nothing was left.
     empty: u32,
     /// Those that belong to somebody else and cannot be signalled.
@@ -246,7 +247,11 @@ impl Supervisor {
             return;
         }
         let pause = match killing {
-            None => stop.kill_at.saturating_sub(awake()).clamp(SOON, WATCH),
+            None => {
+                // Most end soon when they are told to.
+                self.going.pause = (self.going.pause * 2).clamp(SOON, WATCH);
+                stop.kill_at.saturating_sub(awake()).clamp(SOON, self.going.pause)
+            }
             Some(since) if since < BEGINNING => SOON,
             Some(_) => LATER,
         };

@@ -238,6 +238,8 @@ impl Supervisor {
     /// Works until there is nothing left to do.
     fn run(mut self) -> ! {
         loop {
+            // Before anything is looked at that it may have been rung for.
+            self.handover.to_supervisor.silence();
             // Before the keeper, who is to hold the lines that the task is in.
             self.mind_turn();
             if self.needs_keeper() && self.make_keeper() == Side::Child {
