@@ -195,6 +195,31 @@ fn an_orphan_is_told_once_by_several_readers() {
 }
 
 #[test]
+fn many_orphans_are_told_once_by_many_at_once() {
+    const NUMBER: usize = 60;
+    let home = Home::new();
+    let fakes: Vec<_> = (0..NUMBER).map(|n| Fake::start(&home, &format!("t-{n}"))).collect();
+    fakes.into_iter().for_each(|fake| die(&home, fake));
+    let all_at_once = || {
+        thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| events(&home, &[]));
+            }
+        });
+        let all = events(&home, &[]);
+        assert!(all.iter().all(|event| event["event"] == "orphaned"));
+        let different: BTreeSet<_> = all.iter().map(|event| event["task_id"].to_string()).collect();
+        assert_eq!((all.len(), different.len()), (NUMBER, NUMBER));
+    };
+    all_at_once();
+    // Whoever told was killed before it could say so.
+    for n in 0..NUMBER {
+        fs::write(home.tasks().join(format!(".t-{n}.lock")), "").unwrap();
+    }
+    all_at_once();
+}
+
+#[test]
 fn an_orphan_is_told_before_it_is_pruned() {
     let home = Home::new();
     die(&home, Fake::start(&home, "t-1"));
