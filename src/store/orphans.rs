@@ -105,7 +105,11 @@ pub fn tell(events: &Events<'_>, id: &TaskId, here: &Here) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         other => other?,
     };
-    lock::take_soon(&file, TELLING..TELLING + 1, PATIENCE)?;
+    match lock::take_soon(&file, TELLING..TELLING + 1, PATIENCE) {
+        // Another takes long over it; it will be looked at again.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+        other => other?,
+    }
     if is_marked(&file)? || file.metadata()?.nlink() == 0 {
         return Ok(true);
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gco::sys::lock::Probe;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -14,6 +15,15 @@ use crate::fake::Fake;
 use crate::harness::{DEADLINE, Home, Running, eventually, sh};
 use crate::records::NO_PID;
 use crate::tools::{Gate, Numbers, count, parent_of, send};
+
+/// Has the supervisor die, and waits until that can be seen: another test's process that is just being started may still
+/// have the lock.
+fn die(home: &Home, fake: Fake) {
+    let lock = home.tasks().join(format!(".{}.lock", fake.id));
+    fake.die();
+    let lock = fs::File::open(lock).unwrap();
+    eventually("the lock to be dropped", || (gco::sys::lock::probe(&lock, 0) == Probe::Free).then_some(()));
+}
 
 /// A home with a journal of `number` events, each of some 3 KB.
 fn home_with(number: usize) -> Home {
@@ -185,9 +195,34 @@ fn an_orphan_is_told_once_by_several_readers() {
 }
 
 #[test]
+fn many_orphans_are_told_once_by_many_at_once() {
+    const NUMBER: usize = 60;
+    let home = Home::new();
+    let fakes: Vec<_> = (0..NUMBER).map(|n| Fake::start(&home, &format!("t-{n}"))).collect();
+    fakes.into_iter().for_each(|fake| die(&home, fake));
+    let all_at_once = || {
+        thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| events(&home, &[]));
+            }
+        });
+        let all = events(&home, &[]);
+        assert!(all.iter().all(|event| event["event"] == "orphaned"));
+        let different: BTreeSet<_> = all.iter().map(|event| event["task_id"].to_string()).collect();
+        assert_eq!((all.len(), different.len()), (NUMBER, NUMBER));
+    };
+    all_at_once();
+    // Whoever told was killed before it could say so.
+    for n in 0..NUMBER {
+        fs::write(home.tasks().join(format!(".t-{n}.lock")), "").unwrap();
+    }
+    all_at_once();
+}
+
+#[test]
 fn an_orphan_is_told_before_it_is_pruned() {
     let home = Home::new();
-    Fake::start(&home, "t-1").die();
+    die(&home, Fake::start(&home, "t-1"));
     // Its record names this process, which lives: without that it can be removed.
     let text = fs::read_to_string(home.tasks().join("t-1.json")).unwrap();
     let text = text.replace(&format!("\"pid\":{}", std::process::id()), &format!("\"pid\":{}", NO_PID));
@@ -203,7 +238,7 @@ fn an_end_that_nobody_lived_to_tell_is_told() {
     let fake = Fake::start(&home, "t-1");
     fake.record("failed");
     assert_eq!(events(&home, &[]).len(), 0, "somebody is about to tell it");
-    fake.die();
+    die(&home, fake);
     assert_eq!(names(&events(&home, &[])), [("ended", "t-1")]);
     assert_eq!(names(&events(&home, &[])), [("ended", "t-1")]);
 }
@@ -216,7 +251,7 @@ fn a_task_of_another_host_is_no_orphan() {
     record["host"] = json!("elsewhere");
     record["boot_id"] = json!("another");
     fs::write(fake.record_path(), record.to_string()).unwrap();
-    fake.die();
+    die(&home, fake);
     assert_eq!(events(&home, &[]).len(), 0);
 }
 
