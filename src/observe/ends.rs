@@ -1,8 +1,9 @@
 //! Waiting for the ends of many tasks at once, asleep in the kernel.
 //!
 //! There is a thread for each task, blocked on the lock that its supervisor holds until the end is on disk. Nothing is asked
-//! again and again, and no watch is needed, of which a user has few. Only for a task that has no such lock (another
-//! tool's) its process is waited for instead, and where that cannot be watched either it is looked at once a second.
+//! again and again, and no watch is needed, of which a user has few. Only a task that has no such lock (another tool's, or
+//! somebody removed it) is looked at once a second, and as soon as the process that looks after it has ended: its end may be
+//! in its record long before that process goes.
 //! Those that are over already are told first, in the order in which they are named.
 
 use std::io;
@@ -83,9 +84,15 @@ fn tell_end(tell: &Sender<(usize, Verdict)>, at: usize, verdict: Verdict) {
 fn await_end(subject: &Subject<'_>) -> Verdict {
     let mut handle = None;
     let mut was_live = false;
+    let mut supervisor = None;
     loop {
         let task = match subject.look() {
             Err(error) => return Verdict::Unreadable(error.to_string()),
+            // Without its lock, too: whoever supervises it will put both back.
+            Ok(Now::Over(None)) if supervisor.is_some_and(runs) => {
+                await_process(subject, supervisor);
+                continue;
+            }
             Ok(Now::Over(None)) => return Verdict::Removed,
             Ok(Now::Over(Some(task))) if was_live && comes_late(&task) => {
                 was_live = false;
@@ -99,12 +106,16 @@ fn await_end(subject: &Subject<'_>) -> Verdict {
             Ok(Now::Live(task)) => task,
         };
         was_live = true;
+        if let Some(task) = &task {
+            supervisor =
+                liveness::supervisor(&task.record, subject.here).filter(|named| named.start.is_some());
+        }
         // Its exit status may be wanted when nobody is left who knows it.
         Handle::keep(&mut handle, command_of(subject, task.as_deref()));
         match lockfile::await_end(subject.dir, subject.id) {
             // A lock that is dropped is told a moment before it is free; one that was put back is another.
             Ok(true) => thread::park_timeout(if is_live(subject) { LOCK_DELAY } else { Duration::ZERO }),
-            _ => await_process(subject, task.as_deref()),
+            _ => await_process(subject, supervisor.or_else(|| command_of(subject, task.as_deref()))),
         }
     }
 }
@@ -124,15 +135,16 @@ fn is_live(subject: &Subject<'_>) -> bool {
     matches!(subject.look(), Ok(Now::Live(_)))
 }
 
-/// Waits for the end of the process that looks after the task, where there is no lock to tell.
-fn await_process(subject: &Subject<'_>, task: Option<&Task>) {
-    let named = task.and_then(|task| {
-        let supervisor = liveness::supervisor(&task.record, subject.here);
-        supervisor.or_else(|| liveness::command(&task.record, subject.here))
-    });
-    let has_ended = named.and_then(Handle::open).and_then(|handle| handle.await_end(None).ok());
+fn runs(named: Named) -> bool {
+    matches!(command::fate(named, None), Fate::Runs(_))
+}
+
+/// Waits until the process that looks after the task has ended, where there is no lock to tell, but no longer than until it is
+/// time for another look.
+fn await_process(subject: &Subject<'_>, named: Option<Named>) {
+    let has_ended = named.and_then(Handle::open).and_then(|handle| handle.await_end(Some(HEARTBEAT)).ok());
     // One that has ended and is not reaped counts as alive where a record has no start time: it would end this wait at once.
-    if has_ended != Some(true) || is_live(subject) {
+    if has_ended.is_none() || (has_ended == Some(true) && is_live(subject)) {
         thread::park_timeout(HEARTBEAT);
     }
 }

@@ -14,6 +14,7 @@ use super::ends::{comes_late, command_of, orphaned};
 use super::following::LOCK_DELAY;
 use super::{Following, News, Now, Subject, Verdict};
 use crate::failure::{Failure, io_words};
+use crate::log::ReadAt;
 use crate::log::format::Tag;
 use crate::log::search::{Found, Search};
 use crate::store::Task;
@@ -70,7 +71,8 @@ fn go_along(
     watch: &mut Watch,
 ) -> Result<(Reached, Option<Box<Task>>), Failure> {
     let nobody = null().map_err(|error| cannot(subject, &error))?;
-    let mut watcher = Watcher::new(conditions);
+    let there = following.log().and_then(|log| log.size().ok()).unwrap_or(0);
+    let mut watcher = Watcher::new(conditions, there);
     let mut last_seen = None;
     let mut handle = None;
     let mut state_again = false;
@@ -78,9 +80,9 @@ fn go_along(
     let mut was_live = false;
     loop {
         let now = following.look(subject).map_err(|error| subject.unreadable_record(&error))?;
-        let mut found = watcher.read(subject, following)?;
+        let mut found = watcher.read(subject, following, deadline)?;
         if found.is_none() && following.turn(subject, watch)? {
-            found = watcher.read(subject, following)?;
+            found = watcher.read(subject, following, deadline)?;
         }
         if mem::take(&mut is_first) {
             // What was there already has not come now.
@@ -128,7 +130,7 @@ fn go_along(
                 state_again = wake.names;
                 break;
             }
-            if let Some(found) = watcher.read(subject, following)? {
+            if let Some(found) = watcher.read(subject, following, deadline)? {
                 return Ok((found, last_seen));
             }
         }
@@ -161,10 +163,12 @@ struct Watcher<'a> {
     /// Which condition each expression belongs to.
     searched: Vec<usize>,
     heard: Instant,
+    /// How long the log was when the wait began.
+    there: u64,
 }
 
 impl<'a> Watcher<'a> {
-    fn new(conditions: &'a [Condition]) -> Self {
+    fn new(conditions: &'a [Condition], there: u64) -> Self {
         let mut expressions = Vec::new();
         let mut searched = Vec::new();
         for (at, condition) in conditions.iter().enumerate() {
@@ -173,13 +177,22 @@ impl<'a> Watcher<'a> {
                 searched.push(at);
             }
         }
-        Self { conditions, search: Search::new(expressions), searched, heard: Instant::now() }
+        Self { conditions, search: Search::new(expressions), searched, heard: Instant::now(), there }
     }
 
-    /// Looks at what there is in the log, up to a line that matches.
-    fn read(&mut self, subject: &Subject<'_>, following: &mut Following) -> Result<Option<Reached>, Failure> {
+    /// Looks at what there is in the log, up to a line that matches. At `deadline` it stops: a command may write faster than
+    /// this looks, and then there is no end of it. What was there when the wait began is looked at in any case.
+    fn read(
+        &mut self,
+        subject: &Subject<'_>,
+        following: &mut Following,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Reached>, Failure> {
         while let Some(news) = following.next(subject)? {
             let News::Entry(entry) = news else { continue };
+            if entry.offset >= self.there && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Ok(Some(Reached::Timeout));
+            }
             if entry.tag == Some(Tag::Gco) {
                 continue;
             }

@@ -37,13 +37,7 @@ fn waiters<'h>(home: &'h Home, id: &str) -> [Running<'h>; 2] {
     let goes_along = wait(home, &[id, "--until", "exit", "--until", "match:^never$"]);
     until_watching(&goes_along, 2);
     // It takes hold of the command once it has looked at it.
-    eventually("a handle on the command", || {
-        let handles = fs::read_dir(format!("/proc/{}/fd", goes_along.pid())).ok()?;
-        let is_pidfd = |fd: fs::DirEntry| {
-            fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().contains("pidfd"))
-        };
-        handles.flatten().any(is_pidfd).then_some(())
-    });
+    until_on_a_process(&goes_along);
     [ends, goes_along]
 }
 
@@ -244,6 +238,52 @@ fn a_directory_that_stays_away_is_told_with_the_end() {
     }
 }
 
+/// Waits until it watches a process.
+fn until_on_a_process(waiter: &Running<'_>) {
+    eventually("a handle on a process", || {
+        let handles = fs::read_dir(format!("/proc/{}/fd", waiter.pid())).ok()?;
+        let mut to = handles.flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
+        to.any(|to| to.to_string_lossy().contains("pidfd")).then_some(())
+    });
+}
+
+#[test]
+fn without_a_lock_the_end_is_seen_though_the_supervisor_stays() {
+    let home = Home::new();
+    let gate = Gate::new(&home, "go");
+    let _never = Gate::new(&home, "never");
+    // Somebody stays who holds the output open, and the supervisor with him.
+    let id = detached(&home, &["--name", "t"], "read x <never & read x <go; exit 4");
+    home.until_running();
+    fs::remove_file(home.tasks().join(format!(".{id}.lock"))).unwrap();
+    let waiter = wait(&home, &[&id]);
+    until_on_a_process(&waiter);
+    gate.open();
+    waiter.wait().code(4).stdout("").stderr("");
+    home.the_gco("gco-supervisor");
+}
+
+#[test]
+fn without_record_and_lock_it_is_waited_for_while_its_supervisor_lives() {
+    let home = Home::new();
+    let gate = Gate::new(&home, "go");
+    let (id, _) = waiting(&home, "exit 4");
+    let both = stop(&home);
+    fs::remove_file(home.tasks().join(format!(".{id}.lock"))).unwrap();
+    let mut waiter = wait(&home, &[&id]);
+    until_on_a_process(&waiter);
+    fs::remove_file(home.tasks().join(format!("{id}.json"))).unwrap();
+    // It looks once a second. Each look is a sleep or two.
+    let before = eventually("it to sleep", || sleeps(waiter.pid()));
+    eventually("it to have looked", || {
+        (waiter.has_ended() || sleeps(waiter.pid()).is_some_and(|now| now > before + 2)).then_some(())
+    });
+    assert!(!waiter.has_ended());
+    both.into_iter().for_each(|pid| send(pid, Signal::SIGCONT));
+    gate.open();
+    waiter.wait().code(4).stdout("").stderr("");
+}
+
 /// The record of another tool: no lock, and no start time of its process.
 fn theirs(home: &Home, pid: u32) -> Fake {
     let task = Fake::start(home, "theirs-1");
@@ -260,11 +300,7 @@ fn process() -> std::process::Child {
 /// Both ways of waiting for `theirs`, once they do.
 fn waiting_for_theirs(home: &Home) -> [Running<'_>; 2] {
     let ends = wait(home, &["theirs-1"]);
-    eventually("a handle on their process", || {
-        let handles = fs::read_dir(format!("/proc/{}/fd", ends.pid())).ok()?;
-        let to = handles.flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
-        to.into_iter().any(|to| to.to_string_lossy().contains("pidfd")).then_some(())
-    });
+    until_on_a_process(&ends);
     let goes_along = wait(home, &["theirs-1", "--until", "match:never", "--until", "exit"]);
     until_watching(&goes_along, 1);
     [ends, goes_along]
@@ -283,6 +319,21 @@ fn the_task_of_another_tool_ends_with_its_record() {
     for waiter in waiters {
         waiter.wait().code(4).stdout("").stderr("");
     }
+}
+
+#[test]
+fn the_record_of_another_tool_counts_though_its_process_lives_on() {
+    let home = Home::new();
+    let mut process = process();
+    let task = theirs(&home, process.id());
+    let waiters = waiting_for_theirs(&home);
+    task.record_with("failed", json!({"pid": process.id(), "exit_code": 4}));
+    for waiter in waiters {
+        waiter.wait().code(4).stdout("").stderr("");
+    }
+    assert!(lives(process.id().cast_signed()));
+    drop(process.stdin.take());
+    process.wait().unwrap();
 }
 
 #[test]

@@ -225,6 +225,22 @@ fn the_time_is_over_though_much_is_written() {
 }
 
 #[test]
+fn the_time_is_over_though_more_is_written_than_can_be_looked_at() {
+    let home = Home::new();
+    let id =
+        crate::queue::detached(&home, &[], "exec yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    home.until_running();
+    let start = std::time::Instant::now();
+    // Slow to look for.
+    let waiter = wait(&home, &[&id, "--until", "match:(a|aa)*b$", "--timeout", "300ms"]);
+    waiter.wait().code(124).stdout("").stderr(format!("gco: '{id}' did not come that far within 300ms\n"));
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    // What was there before is looked at all the same.
+    let waiter = wait(&home, &[&id, "--until", "match:^a+$", "--since", "start", "--timeout", "1ms"]);
+    waiter.wait().code(0).stdout("").stderr("");
+}
+
+#[test]
 fn conditions_are_for_one_task() {
     let home = Home::new();
     let _tasks = ["t-1", "t-2"].map(|id| Fake::start(&home, id));
