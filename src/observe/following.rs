@@ -8,7 +8,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use super::{Now, Subject};
@@ -18,6 +17,7 @@ use crate::log::replay::Entry;
 use crate::store::Task;
 use crate::store::load::LoadError;
 use crate::store::lockfile::SeenLock;
+use crate::sys::descriptors::is_same;
 use crate::sys::watch::{BLIND, Watch};
 use crate::task::State;
 
@@ -250,9 +250,4 @@ impl Following {
         }
         Ok(())
     }
-}
-
-fn is_same(one: &File, other: &File) -> io::Result<bool> {
-    let (one, other) = (one.metadata()?, other.metadata()?);
-    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }

@@ -9,6 +9,7 @@ use super::message::Report;
 use super::supervisor::Supervisor;
 use super::wait::SOON;
 use super::witness::{self, Sight};
+use crate::store::events::Kind;
 use crate::sys::child::{self, PidFd, Relative};
 use crate::sys::fork::{Side, fork};
 use crate::sys::signals::send_to_group;
@@ -95,7 +96,7 @@ impl Supervisor {
         self.note_start();
         // Told to end before it began.
         self.go_on_ending();
-        self.tell_event_started();
+        self.tell_event_now(Kind::Started);
         if self.handover.detach {
             self.write_record_now();
             self.tell(&Report::Started);

@@ -42,19 +42,11 @@ fn done(kind: Kind) -> u64 {
 }
 
 impl Supervisor {
-    /// Tells that the task waits for its turn.
-    pub(super) fn tell_event_queued(&mut self) {
+    /// Tells that `kind` has come to pass for the task as it is now.
+    pub(super) fn tell_event_now(&mut self, kind: Kind) {
         if self.handover.tracking.is_some() {
             let record = record(&self.handover.facts, &self.status(None));
-            self.tell_event(Kind::Queued, &record);
-        }
-    }
-
-    /// Tells that the command runs.
-    pub(super) fn tell_event_started(&mut self) {
-        if self.handover.tracking.is_some() {
-            let record = record(&self.handover.facts, &self.status(None));
-            self.tell_event(Kind::Started, &record);
+            self.tell_event(kind, &record);
         }
     }
 

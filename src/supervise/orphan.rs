@@ -141,10 +141,8 @@ impl Family {
         *session = everybody.iter().any(in_session);
         let roots: Vec<i32> = known.iter().copied().collect();
         known.extend(tree::below(&roots, &[]).iter().map(|one| one.pid));
-        let is_ours = |one: &Member| {
-            self.spared.contains(&one.pid)
-                || (self.spared.len() > 1 && one.name().is_some_and(|name| is_one_of_ours(&name)))
-        };
+        let is_ours =
+            |one: &Member| self.spared.contains(&one.pid) || (self.spared.len() > 1 && is_one_of_ours(one));
         everybody
             .into_iter()
             .filter(|one| known.contains(&one.pid) && !one.seen.zombie && !is_ours(one))
@@ -164,6 +162,7 @@ impl Family {
                 let _ = member.signal(libc::SIGCONT);
             }
         }
+        let grace = if request.signal == libc::SIGKILL { Duration::ZERO } else { request.grace };
         let mut empty = 0;
         loop {
             let members = self.members(&mut session);
@@ -171,13 +170,10 @@ impl Family {
             if empty >= SURE {
                 return Vec::new();
             }
-            let grace = if request.signal == libc::SIGKILL { Duration::ZERO } else { request.grace };
             let over = begun.elapsed().checked_sub(grace);
             if let Some(over) = over {
                 // Supervisors of other tasks below this one end by themselves, and write down how theirs ended.
-                let is_spared = |one: &Member| {
-                    over < SPARE_OTHERS && one.name().is_some_and(|name| is_one_of_ours(&name))
-                };
+                let is_spared = |one: &Member| over < SPARE_OTHERS && is_one_of_ours(one);
                 for member in members.iter().filter(|one| !is_spared(one)) {
                     let _ = member.signal(libc::SIGKILL);
                 }

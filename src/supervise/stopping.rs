@@ -269,8 +269,7 @@ impl Supervisor {
 
     /// Supervisors of other tasks below this one.
     fn others(&self) -> Vec<i32> {
-        let is_one = |one: &Member| one.name().is_some_and(|name| is_one_of_ours(&name));
-        self.tree().iter().filter(|one| is_one(one)).map(|one| one.pid).collect()
+        self.tree().iter().filter(|one| is_one_of_ours(one)).map(|one| one.pid).collect()
     }
 
     /// Those that are not to be killed: gco's own, and `others`.
@@ -422,7 +421,7 @@ impl Supervisor {
     }
 }
 
-/// Whether a process of this name supervises a task. One that only calls itself so gains a moment.
-pub(super) fn is_one_of_ours(name: &str) -> bool {
-    matches!(name, "gco-supervisor" | "gco-keeper")
+/// Whether a process supervises a task, by its name. One that only calls itself so gains a moment.
+pub(super) fn is_one_of_ours(one: &Member) -> bool {
+    one.name().is_some_and(|name| matches!(name.as_str(), "gco-supervisor" | "gco-keeper"))
 }

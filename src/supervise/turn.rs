@@ -13,6 +13,7 @@ use super::course::Cause;
 use super::message::Report;
 use super::supervisor::Supervisor;
 use crate::failure::io_words;
+use crate::store::events::Kind;
 use crate::store::line::{self, Line};
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
@@ -130,7 +131,7 @@ impl Supervisor {
     pub(super) fn say_queued(&mut self) {
         if std::mem::take(&mut self.is_to_say_queued) && !std::mem::replace(&mut self.told_queued, true) {
             self.write_record_now();
-            self.tell_event_queued();
+            self.tell_event_now(Kind::Queued);
             self.tell(&Report::Queued { words: self.handover.facts.waits_for() });
         }
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -15,6 +15,15 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
 /// How large a pipe from the command should be, in bytes. Larger ones were measured to be no faster, and all pipes of a
 /// user share what an ordinary user may have (64 MiB): who uses it up makes the pipes of other programs small.
 const PIPE_SIZE: i32 = 256 << 10;
+
+/// Whether both are one and the same file, whatever their names are.
+///
+/// # Errors
+/// What the system says.
+pub fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    let (one, other) = (one.metadata()?, other.metadata()?);
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+}
 
 /// What a descriptor leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use memchr::memmem;
@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::{Events, SEAL};
 use crate::store::open;
+use crate::sys::descriptors::is_same;
 use crate::sys::time;
 
 /// A journal that is being made.
@@ -50,8 +51,7 @@ impl Segment {
 
     /// Whether both are one and the same file.
     pub(super) fn is_same(&self, other: &Self) -> io::Result<bool> {
-        let (one, other) = (self.file.metadata()?, other.file.metadata()?);
-        Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+        is_same(&self.file, &other.file)
     }
 }
 
