@@ -3,6 +3,7 @@
 mod follow;
 mod life;
 mod order;
+mod seat;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -15,6 +16,7 @@ use clap::ValueEnum;
 use self::follow::follow;
 use self::life::Life;
 use self::order::Order;
+use self::seat::Seat;
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
 use crate::store::retention::DEFAULT_KEEP;
 use crate::supervise::front_end::{self, Finished, Manner};
@@ -69,6 +71,10 @@ Examples:
     gco run --key nightly --on-conflict follow -- ./backup.sh /home
   Tell somebody how it went:
     gco run --on-finish 'echo $GCO_TOOL: $GCO_STATE >>finished' -- make
+  With a terminal, though gco itself has none; its full screen is kept in the log:
+    gco run --pty always --log-screen -- ls --color
+  It ends with the window that it was started in, and other keys leave it:
+    gco run --on-hangup cancel --detach-keys ctrl-a,d -- ./deploy.sh eu-west
   Somewhere else, with a variable of its own:
     gco run --cwd /tmp --env LEVEL=2 -- sh -c 'pwd; echo $LEVEL'
   A pipeline is the shell's, so it needs one:
@@ -137,6 +143,9 @@ pub struct Args {
     /// It goes to the stream it came from, and in any case to the log.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = EchoArg::Always)]
     echo: EchoArg,
+
+    #[command(flatten)]
+    seat: Seat,
 
     #[command(flatten)]
     life: Life,
@@ -252,6 +261,10 @@ fn spec(args: Args) -> Result<Spec, Failure> {
         retry: args.life.retry(),
         turn: args.order.turn()?,
         on_conflict: args.order.on_conflict(),
+        pty: args.seat.pty(),
+        log_screen: args.seat.log_screen,
+        ends_on_hangup: args.seat.ends_on_hangup(),
+        detach_keys: args.seat.detach_keys.0,
         on_finish: args
             .life
             .on_finish

@@ -13,5 +13,6 @@ pub mod search;
 pub mod since;
 pub mod source;
 pub mod splitter;
+pub mod terminal;
 
 pub use source::ReadAt;

@@ -51,6 +51,7 @@ impl Supervisor {
     /// There is no command for now.
     pub(super) fn go_to_rest(&mut self) {
         self.machine.rests();
+        self.release_seats();
         self.told_started = false;
         self.going = super::stopping::Going::default();
         self.machine.mind_tree(false);
@@ -80,6 +81,10 @@ impl Supervisor {
     pub(super) fn begin_attempt(&mut self, number: u64) {
         self.machine.starts();
         self.handover.control.want_attempt(number);
+        if let Some(terminals) = self.handover.terminals.as_ref().filter(|_| number > 1) {
+            terminals.reset();
+        }
+        self.hold_seats();
         self.handover.to_keeper.ring();
     }
 }

@@ -13,7 +13,7 @@ use crate::store::events::Kind;
 use crate::sys::child::{self, PidFd, Relative};
 use crate::sys::fork::{Side, fork};
 use crate::sys::signals::send_to_group;
-use crate::sys::{process, time};
+use crate::sys::{process, pty, time};
 use crate::task::outcome::{StartError, StartStep};
 
 /// How soon a process that was forked to become the command says who it is, at the latest.
@@ -29,6 +29,9 @@ impl Supervisor {
         self.look_again = false;
         if self.keeper.as_ref().is_some_and(|keeper| keeper.watched().is_none()) {
             self.keeper_died();
+        }
+        if self.pause_until.is_some_and(|until| until <= Instant::now()) {
+            self.paused();
         }
         if control.is_attempt_underway() {
             self.notice_command();
@@ -111,8 +114,23 @@ impl Supervisor {
     /// Both by a signal from here: told by a message, it could stop itself after the signal to go on has come.
     pub(super) fn tell_stopped(&mut self, stopped: Option<i32>) {
         self.told_stopped = stopped.is_some();
+        if self.told_stopped && self.handover.seat.is_some() && !self.handover.control.is_behind() {
+            self.pause();
+            return;
+        }
+        if self.told_stopped {
+            self.release_seats();
+        } else {
+            self.go_on_typing();
+            self.hold_seats();
+        }
+        self.stop_front(self.told_stopped);
+    }
+
+    /// Stops the front-end, or lets it go on.
+    pub(super) fn stop_front(&self, stop: bool) {
         if let Some(front) = self.handover.front_process.as_ref().filter(|_| !self.handover.detach) {
-            front.send(if stopped.is_some() { libc::SIGSTOP } else { libc::SIGCONT });
+            front.send(if stop { libc::SIGSTOP } else { libc::SIGCONT });
         }
     }
 
@@ -149,12 +167,18 @@ impl Supervisor {
             // that has come to it since, and a stop right after this one must count as new.
             control.set_stopped(None);
             self.told_stopped = false;
+            self.go_on_typing();
+            self.hold_seats();
             if let Some(front) = self.handover.front_process.as_ref().filter(|front| front.is_stopped()) {
                 // It was continued, and then stopped from here, before this was heard.
                 front.send(libc::SIGCONT);
             }
         }
-        send_to_group(pid, signal);
+        // Where a terminal says who is in the foreground, keys and whoever sends their signals mean that.
+        let by_key = matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP);
+        let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
+        let foreground = main.filter(|_| by_key && !control.is_behind()).and_then(pty::foreground);
+        send_to_group(foreground.unwrap_or(pid), signal);
     }
 
     /// The command has ended. There is to be no other attempt, and if only what is run at the end is still waited for, the

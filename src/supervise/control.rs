@@ -48,27 +48,28 @@ pub(super) enum Cell {
     Restarts,
     /// Which checkpoint counts: 0 or 1.
     Current,
-    /// The two checkpoints: log length, bytes taken of stdout and of stderr.
+    /// The two checkpoints: log length, bytes taken of stdout and of stderr, how many of them are the command's own, and
+    /// whether either shows the alternate screen.
     Checkpoints,
     /// Per stream: how far it has been shown.
-    Shown = 23,
+    Shown = 29,
     /// Per stream: the stream offset that the ring's front holds.
-    Base = 25,
+    Base = 31,
     /// Per stream: the base that a rewind under way makes.
-    NextBase = 27,
+    NextBase = 33,
     /// Per stream: 0, or 1 more than the position that a rewind under way sets.
-    NextPosition = 29,
+    NextPosition = 35,
     /// Device and inode of the log that is being written.
-    LogDevice = 31,
+    LogDevice = 37,
     LogInode,
     /// Bytes of output that are not in the log.
     Lost,
     /// Per stream: 1 once nothing of it is shown any more.
     Hidden,
     /// Per stream: 1 while what is shown of it comes from the log.
-    Lagging = 36,
+    Lagging = 42,
     /// Which attempt is to be under way, 0 while the task waits for its turn.
-    Wanted = 38,
+    Wanted = 44,
     /// Which attempt the cells about the command are about.
     Attempt,
     /// The attempt after which there is a pause, and when that is over.
@@ -92,10 +93,14 @@ pub(super) enum Cell {
     /// What the limits are measured by.
     Clocks,
     /// Which events are about to be noted, and which have been: two bits each.
-    Events = 59,
+    Events = 65,
+    /// What the terminal of gco's caller is being used as: see `viewing`.
+    Viewing,
+    /// What it has been told to be: the marks of its screen.
+    Screen,
 }
 
-const CELLS: usize = Cell::Events as usize + 1;
+const CELLS: usize = Cell::Screen as usize + 1;
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,25 +5,18 @@
 //! what it has not shown yet is caught up from the log. Nothing here ever waits.
 
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, send};
 
 use super::control::Control;
+use super::place::Place;
 use super::spool::Spool;
 use crate::log::format::Tag;
 use crate::log::replay::Replay;
-use crate::sys::descriptors::{Kind, kind, may_wait};
+use crate::sys::descriptors::Kind;
 use crate::task::Stream;
-
-/// The most that a pipe is sure to take without waiting once it says that it is writable: `PIPE_BUF`.
-const SURE_OF_PIPE: usize = 4096;
-
-/// And a terminal.
-const SURE_OF_TERMINAL: usize = 1;
 
 /// How much is read from the log at once to catch up.
 const CATCH_UP: usize = 128 << 10;
@@ -56,19 +49,11 @@ impl Shown {
 pub struct Echo {
     control: Control,
     stream: Stream,
-    target: Option<Target>,
+    target: Option<Place>,
     shown: u64,
     /// A point at which all was shown: (stream offset, log offset). What was missed since is in the log behind it.
     mark: (u64, u64),
     lagging: Option<Lag>,
-}
-
-#[derive(Debug)]
-struct Target {
-    file: File,
-    kind: Kind,
-    /// It is the caller's own description: it may wait, so only as much as is sure is written.
-    cautious: bool,
 }
 
 /// Catching up from the log.
@@ -94,8 +79,7 @@ impl Echo {
     /// Out of descriptors.
     pub fn on(control: Control, stream: Stream, fd: BorrowedFd<'_>) -> io::Result<Self> {
         let shown = control.shown(stream);
-        let file = File::from(fd.try_clone_to_owned()?);
-        let target = Some(Target { file, kind: kind(fd), cautious: may_wait(fd) });
+        let target = Some(Place::new(fd)?);
         let mut echo = Self { control, stream, target, shown, mark: (0, 0), lagging: None };
         if control.is_lagging(stream) {
             echo.lag();
@@ -112,7 +96,7 @@ impl Echo {
     /// The descriptor to poll, if its readers can go away or it can block.
     #[must_use]
     pub fn pollable(&self) -> Option<BorrowedFd<'_>> {
-        self.target.as_ref().filter(|target| target.kind != Kind::File).map(|target| target.file.as_fd())
+        self.target.as_ref().filter(|target| target.kind() != Kind::File).map(Place::as_fd)
     }
 
     /// Up to which stream offset the spool may be let go.
@@ -130,7 +114,7 @@ impl Echo {
     /// What the end of its reader means, by the kind of place it is.
     #[must_use]
     pub fn gone(&self) -> Shown {
-        match self.target.as_ref().map(|target| target.kind) {
+        match self.target.as_ref().map(Place::kind) {
             Some(Kind::Pipe | Kind::Socket) => Shown::ReaderGone,
             _ => Shown::Failed(libc::EIO),
         }
@@ -139,7 +123,7 @@ impl Echo {
     /// Whether it is a terminal.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        self.target.as_ref().is_some_and(|target| target.kind == Kind::Terminal)
+        self.target.as_ref().is_some_and(|target| target.kind() == Kind::Terminal)
     }
 
     /// Shows no more.
@@ -169,6 +153,17 @@ impl Echo {
         }
         if self.shown == logged {
             self.mark = (logged, log_len);
+        }
+        Shown::All
+    }
+
+    /// Shows what is in the log, which is `log_len` long and has `logged` bytes of the stream, and has not been shown.
+    pub fn show_logged(&mut self, logged: u64, log: Option<&File>, log_len: u64) -> Shown {
+        if self.target.is_some() && self.shown < logged {
+            if self.lagging.is_none() {
+                self.lag();
+            }
+            return self.catch_up(logged, log, log_len).unwrap_or(Shown::All);
         }
         Shown::All
     }
@@ -265,29 +260,5 @@ impl Lag {
             }
         }
         Ok(true)
-    }
-}
-
-impl Target {
-    /// Writes without waiting.
-    fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        match self.kind {
-            Kind::Socket => {
-                send(self.file.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
-            }
-            Kind::Pipe | Kind::Terminal if self.cautious => {
-                let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
-                if poll(&mut fds, PollTimeout::ZERO)? == 0 {
-                    return Err(Errno::EAGAIN);
-                }
-                let sure = if self.kind == Kind::Pipe { SURE_OF_PIPE } else { SURE_OF_TERMINAL };
-                self.write_some(&bytes[..bytes.len().min(sure)])
-            }
-            _ => self.write_some(bytes),
-        }
-    }
-
-    fn write_some(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        (&self.file).write(bytes).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     }
 }

@@ -55,7 +55,7 @@ impl Supervisor {
             started_at: control.started().map(|(at, _)| at).filter(|_| waited),
             attempt: control.attempt().max(1),
             request: self.request.clone(),
-            bytes: Stream::BOTH.map(|stream| self.handover.spools[stream.index()].end()),
+            bytes: Stream::BOTH.map(|stream| self.to_show(stream)),
             log_bytes: self.handover.journal.size(),
             log_truncated: control.lost() > 0,
             tail: self.handover.journal.tail(),
@@ -174,6 +174,7 @@ impl Supervisor {
             // It goes on.
         } else {
             self.tell(&Report::Ending);
+            self.stop_typing();
             self.start_no_more();
         }
         self.count_what_is_owed();
@@ -247,7 +248,7 @@ impl Supervisor {
 
     /// From here on what comes is not the command's: it is logged as such, and its being shown is not waited for.
     pub(super) fn note_ends(&mut self) {
-        self.ends_at = Stream::BOTH.map(|stream| self.handover.spools[stream.index()].end());
+        self.ends_at = Stream::BOTH.map(|stream| self.to_show(stream));
         if Stream::BOTH.into_iter().any(|stream| self.machine.is_open(stream)) {
             self.handover.journal.say_before_more(LEFT_BEHIND);
         }
@@ -281,6 +282,8 @@ impl Supervisor {
             Some(Report::Ended { exit, words: words_for_end(&outcome), trouble: self.final_trouble.take() })
         });
         if let Some(report) = report {
+            self.tell_unread();
+            self.tidy_seats();
             self.tell(&report);
         }
         self.handover.control.set_phase(Phase::Told);

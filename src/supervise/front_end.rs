@@ -5,17 +5,21 @@
 //! terminal, the task goes on.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
+use super::begin::{self, Beginning};
+use super::console::{self, Console, Typed};
 use super::handover::release;
 use super::message::{Heard, Order, Report};
-use super::supervisor;
+use super::viewing::Wanted;
 use crate::failure::{EXIT_GCO_FAILED, EXIT_STILL_RUNNING, Failure, io_words};
-use crate::sys::descriptors::{Kind, close_foreign, copy_above, kind, message_pair, put_in_place, standard};
+use crate::sys::descriptors::{
+    Kind, close_foreign, copy_above, key_pipe, kind, message_pair, put_in_place, standard,
+};
 use crate::sys::fork::{Side, fork};
 use crate::sys::signals::{Queue, default_sigchld, die_of, unblock};
 use crate::sys::start::Inherited;
@@ -35,6 +39,9 @@ const PASSED_ON: [i32; 8] = [
     libc::SIGTSTP,
     libc::SIGCONT,
 ];
+
+/// Those that only tell of the terminal, and those that it stops a job with that is in the background.
+const OF_TERMINAL: [i32; 3] = [libc::SIGWINCH, libc::SIGTTIN, libc::SIGTTOU];
 
 /// Most commands close stderr by ending. Only when one has closed it for this long without ending is it let go of here
 /// too: gco may have last words.
@@ -66,6 +73,10 @@ struct FrontEnd {
     follows: bool,
     /// Where that would be shown.
     stdout: Option<OwnedFd>,
+    /// What is typed, if the command has a terminal.
+    console: Option<Console>,
+    /// The command is to end when the terminal goes away.
+    ends_on_hangup: bool,
     id: Option<String>,
     /// When the reader of stderr is to see its end.
     let_go_of_stderr_at: Option<Instant>,
@@ -96,7 +107,11 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<Finished,
     let cannot = |error: io::Error| {
         Failure::new(EXIT_GCO_FAILED, format!("cannot start a supervisor: {}", io_words(&error)))
     };
-    let wanted = PASSED_ON.into_iter().filter(|&s| !inherited.ignores(s) && !inherited.blocks(s));
+    let terminals = Wanted::of(spec.pty, spec.detach, &inherited);
+    let (mut console, keys) = console(&spec, terminals).map_err(cannot)?.unzip();
+    let of_terminal = OF_TERMINAL.into_iter().filter(|_| console.is_some());
+    let is_free = |&s: &i32| !inherited.ignores(s) && !inherited.blocks(s);
+    let wanted = PASSED_ON.into_iter().filter(is_free).chain(of_terminal);
     let had_terminal = has_controlling_terminal();
     let talks = !manner.quiet && !spec.detach && kind(standard(2)) == Kind::Terminal;
     // A caller that ignores SIGCHLD would have gco's processes lose the exit status of their children. The command
@@ -108,11 +123,25 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<Finished,
     let me = std::process::id().cast_signed();
     let follows = spec.on_conflict == OnConflict::Follow;
     let (parents, waits) = (inherited.clone(), !spec.turn.is_now());
+    let ends_on_hangup = spec.ends_on_hangup;
+    let behind = console.as_ref().is_some_and(|console| !console.is_in_front());
     if fork().map_err(cannot)? == Side::Child {
-        drop((front, signals));
-        supervisor::live(&spec, inherited, manner.track, back, me, talks);
+        drop((front, signals, console));
+        let beginning = Beginning {
+            track: manner.track,
+            front: back,
+            front_pid: me,
+            announce: talks,
+            wanted: terminals,
+            keys,
+            behind,
+        };
+        begin::live(&spec, inherited, beginning);
     }
     drop(back);
+    if let (Some(console), Some(keys)) = (&mut console, keys) {
+        console.keep(keys);
+    }
     // What the command decides about: how long its input has a reader, its output a writer, and what else is open.
     for &fd in inherited.extra() {
         close_foreign(fd);
@@ -136,6 +165,8 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<Finished,
         waits,
         follows,
         stdout,
+        console,
+        ends_on_hangup,
         id: None,
         let_go_of_stderr_at: None,
     };
@@ -160,16 +191,27 @@ impl FrontEnd {
     fn stay(&mut self) -> Result<End, Failure> {
         loop {
             while let Some(arrived) = self.signals.next() {
-                if arrived.signal == libc::SIGHUP && self.had_terminal && !has_controlling_terminal() {
-                    // The terminal has gone, not the interest in the task.
-                    return Ok(End::Signal(libc::SIGHUP));
+                if arrived.signal == libc::SIGHUP && self.has_lost_terminal() {
+                    return Ok(self.hung_up());
+                }
+                if OF_TERMINAL.contains(&arrived.signal) {
+                    if arrived.signal == libc::SIGWINCH {
+                        self.order(Order::Resized);
+                    }
+                    continue;
+                }
+                if let (libc::SIGCONT, Some(console)) = (arrived.signal, &mut self.console) {
+                    console.go_on_reading();
+                    let in_front = console.is_in_front();
+                    // Here first: a command that goes on in the background must not read.
+                    self.order(Order::Ground(in_front));
+                    self.order(Order::Resized);
                 }
                 if arrived.is_our_own {
                     // The command goes on already. Told so once more it could miss a stop that has come since.
                     continue;
                 }
-                // If the supervisor is gone that is heard next.
-                let _ = Order::Pass(arrived.signal).send(self.supervisor.as_fd());
+                self.order(Order::Pass(arrived.signal));
             }
             loop {
                 match Report::hear(self.supervisor.as_fd()) {
@@ -185,7 +227,53 @@ impl FrontEnd {
             if self.let_go_of_stderr_at.take_if(|at| *at <= Instant::now()).is_some() {
                 release(2);
             }
-            wait(&[self.supervisor.as_fd(), self.signals.as_fd()], self.let_go_of_stderr_at);
+            match self.wait() {
+                Typed::Keys => {}
+                Typed::Leave => self.order(Order::Leave),
+                Typed::Gone if self.has_lost_terminal() => return Ok(self.hung_up()),
+                Typed::Gone => {}
+            }
+        }
+    }
+
+    /// Tells the supervisor. If that is gone it is heard next.
+    fn order(&self, order: Order) {
+        let _ = order.send(self.supervisor.as_fd());
+    }
+
+    fn has_lost_terminal(&self) -> bool {
+        self.had_terminal && !has_controlling_terminal()
+    }
+
+    /// The terminal has gone, not the interest in the task, unless that was said.
+    fn hung_up(&self) -> End {
+        if self.ends_on_hangup {
+            self.order(Order::HungUp);
+        }
+        End::Signal(libc::SIGHUP)
+    }
+
+    /// Waits for something to happen, and sees to what is typed.
+    fn wait(&mut self) -> Typed {
+        let wanted = self.console.as_ref().and_then(Console::wanted);
+        let mut fds = vec![
+            PollFd::new(self.supervisor.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+        ];
+        fds.extend(wanted.map(|(fd, is_for_room)| {
+            PollFd::new(fd, if is_for_room { PollFlags::POLLOUT } else { PollFlags::POLLIN })
+        }));
+        let look_again = self.console.as_ref().and_then(Console::deadline);
+        let until = self.let_go_of_stderr_at.into_iter().chain(look_again).min();
+        match poll(&mut fds, poll_timeout(until)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            // Out of memory for the moment.
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+        let is_ready = fds.get(2).and_then(PollFd::any).unwrap_or(false);
+        match &mut self.console {
+            Some(console) if is_ready || look_again.is_some_and(|at| at <= Instant::now()) => console.go_on(),
+            _ => Typed::Keys,
         }
     }
 
@@ -216,14 +304,35 @@ impl FrontEnd {
                 self.let_go_of_stderr_at = Some(Instant::now() + LAST_WORDS);
             }
             Report::Closed(_) => {}
-            Report::Ending => self.let_go_of_stderr_at = None,
-            Report::Left => return Ok(Some(self.leave())),
-            Report::ReaderGone(stream) => {
-                if self.had_terminal && !has_controlling_terminal() {
-                    return Ok(Some(End::Signal(libc::SIGHUP)));
+            Report::Ending => {
+                self.let_go_of_stderr_at = None;
+                if let Some(console) = &mut self.console {
+                    console.stop();
                 }
-                // If the supervisor is gone that is heard next.
-                let _ = Order::Close(stream).send(self.supervisor.as_fd());
+            }
+            Report::Pause(keys) => {
+                if let Some(console) = &mut self.console {
+                    console.stop();
+                    console.type_back(keys);
+                }
+                self.order(Order::Paused);
+            }
+            Report::Unread(keys) => {
+                if let Some(console) = &mut self.console {
+                    console.type_back(keys);
+                }
+            }
+            Report::Left => return Ok(Some(self.leave())),
+            Report::Held(held) => {
+                if let Some(console) = &mut self.console {
+                    console.held(held);
+                }
+            }
+            Report::ReaderGone(stream) => {
+                if self.has_lost_terminal() {
+                    return Ok(Some(self.hung_up()));
+                }
+                self.order(Order::Close(stream));
             }
             Report::Ended { exit, words, trouble } => {
                 if let Some(trouble) = trouble {
@@ -283,9 +392,11 @@ impl FrontEnd {
     /// The task has taken longer than this front-end was to stay.
     fn leave(&self) -> End {
         let id = self.id.as_deref().unwrap_or_default();
-        say(&format!(
-            "gco: task {id} goes on in the background\nhint: 'gco tasks wait {id}' waits for its end"
-        ));
+        let hint = match &self.console {
+            Some(_) => format!("'gco tasks attach {id}' comes back to it"),
+            None => format!("'gco tasks wait {id}' waits for its end"),
+        };
+        say(&format!("gco: task {id} goes on in the background\nhint: {hint}"));
         End::Exit(i32::from(EXIT_STILL_RUNNING))
     }
 
@@ -328,11 +439,14 @@ fn say(words: &str) {
     let _ = io::stderr().write_all(format!("{words}\n").as_bytes());
 }
 
-fn wait(on: &[BorrowedFd<'_>], until: Option<Instant>) {
-    let mut fds: Vec<PollFd<'_>> = on.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    match poll(&mut fds, poll_timeout(until)) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        // Out of memory for the moment.
-        Err(_) => std::thread::sleep(Duration::from_millis(1)),
+/// What is typed, and the end of it that the supervisor reads; `None` if the command has no terminal.
+fn console(spec: &Spec, wanted: Wanted) -> io::Result<Option<(Console, OwnedFd)>> {
+    if !wanted.any() || spec.detach {
+        return Ok(None);
     }
+    let keyboard =
+        if wanted.input { Some(copy_above(standard(0))?) } else { console::keyboard(standard(0))? };
+    let Some(keyboard) = keyboard else { return Ok(None) };
+    let (read, write) = key_pipe()?;
+    Ok(Some((Console::new(keyboard, write, spec.detach_keys.clone()), read)))
 }

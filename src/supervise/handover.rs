@@ -14,11 +14,14 @@ use super::journal::Journal;
 use super::limits::Limits;
 use super::report::Facts;
 use super::spool::Spool;
+use super::terminals::Terminals;
+use super::viewing::Seat;
 use crate::store::StatusDir;
 use crate::store::line::Line;
 use crate::store::lockfile::TaskLock;
 use crate::sys::child::PidFd;
 use crate::sys::descriptors::{Bell, close_foreign, null, put_in_place, standard};
+use crate::sys::pty::{self, Size};
 use crate::sys::spawn::{Program, Stdio};
 use crate::sys::start::Inherited;
 use crate::task::Stream;
@@ -40,6 +43,16 @@ pub struct Handover {
     pub spools: [Spool; 2],
     /// Where each stream is shown; none if it is not.
     pub places: [Option<OwnedFd>; 2],
+    /// The terminals that the command runs on, if it does.
+    pub terminals: Option<Terminals>,
+    /// Where gco's caller sits, as long as it stays.
+    pub seat: Option<Seat>,
+    /// The keys that are typed there.
+    pub keys: Option<OwnedFd>,
+    /// What keeps the leader of the session in its place.
+    pub leash: Option<OwnedFd>,
+    /// What is drawn on the alternate screen goes into the log, too.
+    pub log_screen: bool,
     /// The way to the front-end.
     pub front: Option<OwnedFd>,
     /// The front-end's process.
@@ -96,6 +109,8 @@ pub struct Start {
     pub ends: [Option<OwnedFd>; 2],
     /// Whether the caller had closed standard input.
     pub stdin_closed: bool,
+    /// The main terminal, and whether it is the command's input.
+    pub terminal: Option<(OwnedFd, bool)>,
 }
 
 impl Start {
@@ -104,13 +119,20 @@ impl Start {
     /// # Errors
     /// Why it could not.
     pub fn start(&self, control: Control) -> Result<i32, StartError> {
-        let stdin = if self.stdin_closed { None } else { Some(standard(0)) };
+        let terminal = self.terminal.as_ref();
+        let stdin = match terminal {
+            Some((terminal, true)) => Some(terminal.as_fd()),
+            _ if self.stdin_closed => None,
+            _ => Some(standard(0)),
+        };
         let [stdout, stderr] = [0, 1].map(|n| self.ends[n].as_ref().map(AsFd::as_fd));
         let announce = |word: Result<i32, StartError>| match word {
             Ok(pid) => control.set_command(pid),
             Err(error) => control.set_start_error(error),
         };
-        self.program.start(Stdio([stdin, stdout, stderr]), &self.inherited, announce)
+        // Its caller's job is in the background: then so is the command.
+        let ground = terminal.filter(|_| !control.is_behind()).map(|(terminal, _)| terminal.as_fd());
+        self.program.start(Stdio([stdin, stdout, stderr]), ground, &self.inherited, announce)
     }
 }
 
@@ -145,6 +167,30 @@ impl Handover {
     /// Closes the reading end of `stream`.
     pub fn close_source(&mut self, stream: Stream) {
         self.sources[stream.index()] = None;
+        if let Some(terminals) = &mut self.terminals {
+            terminals.close(stream);
+        }
+    }
+
+    /// The front-end has gone: lets go of the way to it, and of its terminal.
+    pub fn close_front(&mut self) {
+        self.front = None;
+        self.front_process = None;
+        self.seat = None;
+        self.keys = None;
+    }
+
+    /// How large the command's terminals are.
+    #[must_use]
+    pub fn terminal_size(&self) -> Size {
+        let main = self.terminals.as_ref().and_then(Terminals::main);
+        main.and_then(|main| pty::size(main).ok()).unwrap_or(pty::USUAL)
+    }
+
+    /// Whether `stream` comes by a terminal.
+    #[must_use]
+    pub fn is_terminal(&self, stream: Stream) -> bool {
+        self.terminals.as_ref().is_some_and(|terminals| terminals.has(stream))
     }
 
     /// Lets go of where `stream` is shown.

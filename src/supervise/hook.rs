@@ -99,7 +99,7 @@ impl Hook {
             Ok(pid) => control.set_hook(pid, 0),
             Err(_) => control.set_hook(0, 0),
         };
-        let started = program.start(stdio, &self.inherited, announce);
+        let started = program.start(stdio, None, &self.inherited, announce);
         let pid = started.map_err(|error| io::Error::from_raw_os_error(error.errno))?;
         let until = Instant::now() + TIME;
         let process = PidFd::open(pid).ok();

@@ -6,26 +6,28 @@
 //! log, never the command: bytes that cannot be written are given up at once, and a `[gco]` line
 //! tells how many as soon as there is room for it.
 
+mod recover;
+mod shown;
+
+pub use shown::Shown;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+use self::recover::count;
 use super::control::Control;
 use super::progress::Checkpoint;
 use crate::failure::io_words;
-use crate::log::format::{MAX_PAYLOAD, Tag, parse};
 use crate::log::last::plain_tail;
 use crate::log::splitter::{tag_lines, tag_part, tag_word};
-use crate::store::{StatusDir, open};
+use crate::store::StatusDir;
 use crate::task::{Stream, TaskId};
 
 /// How much is written at once, about: the tagged copy should stay in the processor's cache.
 const ROOM: usize = 192 << 10;
-
-/// The most that a predecessor can have written after its last checkpoint: one buffer.
-const MOST_UNCOUNTED: u64 = (ROOM + 2 * MAX_PAYLOAD) as u64 + (64 << 10);
 
 /// How much of what could not be written is remembered for the record's last lines.
 const MOST_UNWRITTEN: usize = 64 << 10;
@@ -37,6 +39,10 @@ pub struct Journal {
     control: Control,
     len: u64,
     taken: [u64; 2],
+    /// What of that the command wrote.
+    written: [u64; 2],
+    /// Which streams show the alternate screen, where they are taken to.
+    on_screen: [bool; 2],
     buffer: Vec<u8>,
     /// Bytes given up that no `[gco]` line has told of yet, and why.
     unsaid: [u64; 2],
@@ -57,6 +63,8 @@ impl Journal {
             control,
             len: 0,
             taken: [0; 2],
+            written: [0; 2],
+            on_screen: [false; 2],
             buffer: Vec::new(),
             unsaid: [0; 2],
             reason: None,
@@ -117,50 +125,16 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes up a predecessor's log: finds the file, mends its end, counts what is in it.
-    ///
-    /// # Errors
-    /// What reading or mending it said. The journal then goes on as if nothing had been written after the
-    /// checkpoint.
-    pub fn recover(&mut self, place: Option<(&StatusDir, &TaskId)>) -> io::Result<()> {
-        let Checkpoint { log_len, taken } = self.control.checkpoint();
-        self.len = log_len;
-        self.taken = taken;
-        if self.file.is_none() {
-            return Ok(());
-        }
-        if let Some((dir, id)) = place {
-            // The predecessor may have put a vanished log back, under a new inode.
-            let wanted = self.control.log_file();
-            let known = |file: &File| file.metadata().is_ok_and(|meta| (meta.dev(), meta.ino()) == wanted);
-            if !self.file.as_ref().is_some_and(known)
-                && let Ok(file) = open::regular(dir, &dir.log(id), OFlag::O_RDWR | OFlag::O_APPEND)
-                && known(&file)
-            {
-                self.file = Some(file);
-            }
-        }
-        let Some(file) = &self.file else { return Ok(()) };
-        let size = file.metadata()?.len();
-        if size <= log_len {
-            self.len = size;
-            return Ok(());
-        }
-        let mut rest = vec![0; usize::try_from((size - log_len).min(MOST_UNCOUNTED)).unwrap_or(0)];
-        file.read_exact_at(&mut rest, log_len)?;
-        let whole = memchr::memrchr(b'\n', &rest).map_or(0, |at| at + 1);
-        let counted = count(&rest[..whole]);
-        self.len = log_len + whole as u64;
-        self.taken = [taken[0] + counted[0], taken[1] + counted[1]];
-        let mended = if size > self.len { file.set_len(self.len) } else { Ok(()) };
-        self.mark();
-        mended
-    }
-
     /// How many bytes of `stream` are in the log, or were given up.
     #[must_use]
     pub fn taken(&self, stream: Stream) -> u64 {
         self.taken[stream.index()]
+    }
+
+    /// How many of them the command wrote: without what its terminal added, and what was drawn on the alternate screen.
+    #[must_use]
+    pub fn written(&self, stream: Stream) -> u64 {
+        self.written[stream.index()]
     }
 
     /// The log's length in bytes.
@@ -184,8 +158,8 @@ impl Journal {
     /// Stores the whole lines of `bytes`, which are `stream`'s from the first that has not been taken. What is left
     /// is the begin of a line.
     pub fn store_lines(&mut self, stream: Stream, mut bytes: &[u8]) {
-        if self.file.is_none() && !self.is_missed {
-            self.take(stream, bytes.len());
+        if self.counts_only() {
+            self.take(Source::plain(stream, bytes.len()));
             self.mark();
             return;
         }
@@ -197,7 +171,7 @@ impl Journal {
             if taken == 0 {
                 return;
             }
-            self.write_buffer(Some((stream, taken)));
+            self.write_buffer(Some(Source::plain(stream, taken)));
             bytes = &bytes[taken..];
         }
     }
@@ -209,7 +183,12 @@ impl Journal {
         }
         self.buffer.clear();
         tag_part(stream, bytes, &mut self.buffer);
-        self.write_buffer(Some((stream, bytes.len())));
+        self.write_buffer(Some(Source::plain(stream, bytes.len())));
+    }
+
+    /// There is no log, and none is missed.
+    fn counts_only(&self) -> bool {
+        self.file.is_none() && !self.is_missed
     }
 
     /// Puts in a word of gco's own.
@@ -262,7 +241,7 @@ impl Journal {
     }
 
     /// Writes the buffer, which holds `source`'s bytes or a word, and moves the checkpoint.
-    fn write_buffer(&mut self, source: Option<(Stream, usize)>) {
+    fn write_buffer(&mut self, source: Option<Source>) {
         if source.is_some() && (self.reason.is_some() || self.before_more.is_some()) {
             // First things first: if there is room again, what was lost stands where it is missing.
             let buffer = std::mem::take(&mut self.buffer);
@@ -273,14 +252,14 @@ impl Journal {
             self.buffer = buffer;
         }
         let Some(file) = &mut self.file else {
-            if let Some((stream, bytes)) = source {
-                self.take(stream, bytes);
-                self.mark();
+            if let Some(source) = source {
+                self.take(source);
                 if self.is_missed {
-                    self.control.count_lost(bytes as u64);
+                    self.control.count_lost(source.written as u64);
                     self.remember_unwritten(0);
                 }
             }
+            self.mark();
             return;
         };
         let (written, result) = write_most(file, &self.buffer);
@@ -291,9 +270,9 @@ impl Journal {
                 // A torn line must not stay. If even this fails, a reader sees a line cut short.
                 let _ = file.set_len(self.len + kept as u64);
             }
-            if let Some((stream, bytes)) = source {
+            if let Some(Source { stream, written, .. }) = source {
                 let stored = count(&self.buffer[..kept])[stream.index()];
-                let lost = (bytes as u64).saturating_sub(stored);
+                let lost = (written as u64).saturating_sub(stored);
                 self.unsaid[stream.index()] += lost;
                 self.control.count_lost(lost);
             }
@@ -303,8 +282,8 @@ impl Journal {
             self.unwritten.clear();
         }
         self.len += kept as u64;
-        if let Some((stream, bytes)) = source {
-            self.take(stream, bytes);
+        if let Some(source) = source {
+            self.take(source);
         }
         self.mark();
     }
@@ -341,12 +320,31 @@ impl Journal {
         }
     }
 
-    fn take(&mut self, stream: Stream, bytes: usize) {
-        self.taken[stream.index()] += bytes as u64;
+    fn take(&mut self, source: Source) {
+        self.taken[source.stream.index()] += source.shown as u64;
+        self.written[source.stream.index()] += source.written as u64;
     }
 
     fn mark(&self) {
-        self.control.set_checkpoint(Checkpoint { log_len: self.len, taken: self.taken });
+        let Self { taken, written, on_screen, .. } = *self;
+        self.control.set_checkpoint(Checkpoint { log_len: self.len, taken, written, on_screen });
+    }
+}
+
+/// What a buffer of log lines stands for.
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    stream: Stream,
+    /// So many bytes of the stream as gco got it,
+    shown: usize,
+    /// and as the command wrote it.
+    written: usize,
+}
+
+impl Source {
+    /// Bytes that are as the command wrote them.
+    fn plain(stream: Stream, bytes: usize) -> Self {
+        Self { stream, shown: bytes, written: bytes }
     }
 }
 
@@ -364,55 +362,10 @@ fn write_most(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
     (written, Ok(()))
 }
 
-/// How many bytes of each stream the whole log lines in `lines` stand for.
-fn count(lines: &[u8]) -> [u64; 2] {
-    let mut bytes = [0; 2];
-    for line in lines.split_inclusive(|&b| b == b'\n').filter_map(|line| line.strip_suffix(b"\n")) {
-        match parse(line) {
-            Some((Tag::Line(stream), payload)) => bytes[stream.index()] += payload.len() as u64 + 1,
-            Some((Tag::Part(stream), payload)) => bytes[stream.index()] += payload.len() as u64,
-            Some((Tag::Gco, _)) | None => {}
-        }
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_successor_finds_out_what_the_log_holds() -> io::Result<()> {
-        let control = Control::new()?;
-        let mut journal = Journal::absent(control);
-        journal.adopt(tempfile::tempfile()?)?;
-        journal.store_lines(Stream::Stdout, b"one\ntwo\n");
-        journal.store_part(Stream::Stderr, b"pro");
-        let counted = journal.size();
-        // Written and not yet marked when the process was killed, the last line torn.
-        let more = b"[stderr] mpt\n[gco] a word\n[stdout] three\n[stdou";
-        journal.file().map(|mut file| file.write_all_at_end(more)).transpose()?;
-        let file = journal.file.take();
-
-        let mut next = Journal::absent(control);
-        next.file = file;
-        next.recover(None)?;
-        assert_eq!(next.taken, [8 + 6, 3 + 4]);
-        assert_eq!(next.size(), counted + more.len() as u64 - 6);
-        assert_eq!(next.file().map(|f| f.metadata().map(|m| m.len())).transpose()?, Some(next.size()));
-        assert_eq!(control.checkpoint(), Checkpoint { log_len: next.size(), taken: next.taken });
-        Ok(())
-    }
-
-    trait WriteAtEnd {
-        fn write_all_at_end(&mut self, bytes: &[u8]) -> io::Result<()>;
-    }
-
-    impl WriteAtEnd for &File {
-        fn write_all_at_end(&mut self, bytes: &[u8]) -> io::Result<()> {
-            self.write_all_at(bytes, self.metadata()?.len())
-        }
-    }
+    use std::os::unix::fs::FileExt;
 
     #[test]
     fn a_full_disk_is_counted_and_said() -> io::Result<()> {

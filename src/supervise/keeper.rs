@@ -159,8 +159,7 @@ fn serve(handover: &mut Handover) {
         handover.close_start();
     }
     if handover.control.is_asked(Request::CloseFront) {
-        handover.front = None;
-        handover.front_process = None;
+        handover.close_front();
     }
 }
 

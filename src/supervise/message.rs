@@ -52,8 +52,14 @@ pub enum Report {
     Ending,
     /// The reader of this stream has closed it. If all is well with the terminal, the command is to be told.
     ReaderGone(Stream),
-    /// The time that the front-end was to stay is over; nothing is shown any more.
+    /// The time that the front-end was to stay is over, or it wanted to leave; nothing is shown any more.
     Left,
+    /// The command has ended without having read these keys.
+    Unread(Vec<u8>),
+    /// The command has been stopped without having read these keys. They are to be given back.
+    Pause(Vec<u8>),
+    /// The terminal is read key by key, or is as it was.
+    Held(bool),
     /// The task is over and all its output has been shown.
     Ended {
         /// How the command ended.
@@ -72,11 +78,22 @@ pub enum Order {
     Pass(i32),
     /// Close the command's end of this stream.
     Close(Stream),
+    /// The front-end's job is in the foreground of its terminal, or is not.
+    Ground(bool),
+    /// The terminal has another size.
+    Resized,
+    /// The keys have been given back, and the front-end may be stopped.
+    Paused,
+    /// The front-end wants to leave.
+    Leave,
+    /// The terminal has gone, and the command is to end with it.
+    HungUp,
 }
 
 /// A packet is at most this long; texts are cut to fit.
 const MAX_PACKET: usize = 16 << 10;
 const MAX_TEXT: usize = 2 << 10;
+const MAX_KEYS: usize = 4000;
 
 /// What came of listening.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +120,9 @@ impl Report {
             Report::Closed(stream) => json!(["closed", stream.index()]),
             Report::Ending => json!(["ending"]),
             Report::Left => json!(["left"]),
+            Report::Unread(keys) => json!(["unread", &keys[..keys.len().min(MAX_KEYS)]]),
+            Report::Pause(keys) => json!(["pause", &keys[..keys.len().min(MAX_KEYS)]]),
+            Report::Held(held) => json!(["held", held]),
             Report::ReaderGone(stream) => json!(["reader gone", stream.index()]),
             Report::Ended { exit, words, trouble } => {
                 let (kind, number) = match exit {
@@ -133,6 +153,9 @@ impl Report {
                 "closed" => Report::Closed(stream_at(number(1)?)?),
                 "ending" => Report::Ending,
                 "left" => Report::Left,
+                "unread" => Report::Unread(keys(packet)?),
+                "pause" => Report::Pause(keys(packet)?),
+                "held" => Report::Held(packet.get(1)?.as_bool()?),
                 "reader gone" => Report::ReaderGone(stream_at(number(1)?)?),
                 "ended" => {
                     let exit = match packet.get(1)?.as_str()? {
@@ -159,6 +182,11 @@ impl Order {
             &match self {
                 Order::Pass(signal) => json!(["pass", signal]),
                 Order::Close(stream) => json!(["close", stream.index()]),
+                Order::Ground(in_front) => json!(["ground", i32::from(in_front)]),
+                Order::Resized => json!(["resized", 0]),
+                Order::Paused => json!(["paused", 0]),
+                Order::Leave => json!(["leave", 0]),
+                Order::HungUp => json!(["hung up", 0]),
             },
         )
     }
@@ -170,10 +198,19 @@ impl Order {
             match packet.get(0)?.as_str()? {
                 "pass" => Some(Order::Pass(number)),
                 "close" => Some(Order::Close(stream_at(number)?)),
+                "ground" => Some(Order::Ground(number != 0)),
+                "resized" => Some(Order::Resized),
+                "paused" => Some(Order::Paused),
+                "leave" => Some(Order::Leave),
+                "hung up" => Some(Order::HungUp),
                 _ => None,
             }
         })
     }
+}
+
+fn keys(packet: &Value) -> Option<Vec<u8>> {
+    packet.get(1)?.as_array()?.iter().map(|key| key.as_u64()?.try_into().ok()).collect()
 }
 
 fn stream_at(index: i32) -> Option<Stream> {
@@ -246,6 +283,9 @@ mod tests {
             Report::NotStarted { code: 127, why: "not found".to_owned() },
             Report::Ending,
             Report::Left,
+            Report::Held(true),
+            Report::Pause(Vec::new()),
+            Report::Unread(b"ls\r\xff".to_vec()),
             Report::Closed(Stream::Stderr),
             Report::ReaderGone(Stream::Stdout),
             Report::Ended { exit: Exit::Signal(9), words: Some("x".to_owned()), trouble: None },
@@ -258,7 +298,16 @@ mod tests {
             assert_eq!(Report::hear(front.as_fd()), Heard::Message(report));
         }
         assert_eq!(Report::hear(front.as_fd()), Heard::Nothing);
-        for order in [Order::Pass(15), Order::Close(Stream::Stderr)] {
+        for order in [
+            Order::Pass(15),
+            Order::Close(Stream::Stderr),
+            Order::Ground(true),
+            Order::Ground(false),
+            Order::Resized,
+            Order::Paused,
+            Order::Leave,
+            Order::HungUp,
+        ] {
             order.send(front.as_fd())?;
             assert_eq!(Order::hear(back.as_fd()), Heard::Message(order));
         }

@@ -16,22 +16,37 @@ pub struct Checkpoint {
     pub log_len: u64,
     /// How many bytes of each stream are in the log, or were given up.
     pub taken: [u64; 2],
+    /// How many of them the command wrote: what a terminal added or drew is not counted.
+    pub written: [u64; 2],
+    /// Which of them show the alternate screen there.
+    pub on_screen: [bool; 2],
 }
+
+/// How many cells one takes.
+const SLOT: usize = 6;
 
 impl Control {
     /// How far the log is.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
-        let slot = 3 * (self.get(Cell::Current) & 1) as usize;
+        let slot = SLOT * (self.get(Cell::Current) & 1) as usize;
         let part = |n| self.cell(Cell::Checkpoints, slot + n).load(Ordering::Acquire);
-        Checkpoint { log_len: part(0), taken: [part(1), part(2)] }
+        let flags = part(5);
+        Checkpoint {
+            log_len: part(0),
+            taken: [part(1), part(2)],
+            written: [part(3), part(4)],
+            on_screen: [flags & 1 != 0, flags & 2 != 0],
+        }
     }
 
     /// Says how far the log is: into the older of the two places, which then counts by one store.
     pub fn set_checkpoint(&self, checkpoint: Checkpoint) {
         let next = (self.get(Cell::Current) & 1) ^ 1;
-        let slot = 3 * next as usize;
-        let values = [checkpoint.log_len, checkpoint.taken[0], checkpoint.taken[1]];
+        let slot = SLOT * next as usize;
+        let Checkpoint { log_len, taken, written, on_screen } = checkpoint;
+        let flags = u64::from(on_screen[0]) | u64::from(on_screen[1]) << 1;
+        let values = [log_len, taken[0], taken[1], written[0], written[1], flags];
         for (n, value) in values.into_iter().enumerate() {
             self.cell(Cell::Checkpoints, slot + n).store(value, Ordering::Release);
         }
@@ -128,15 +143,17 @@ mod tests {
     #[test]
     fn cells_do_not_share_a_place() -> io::Result<()> {
         let control = Control::new()?;
-        control.set_checkpoint(Checkpoint { log_len: 1, taken: [2, 3] });
-        control.set_checkpoint(Checkpoint { log_len: 4, taken: [5, 6] });
+        let first = Checkpoint { log_len: 1, taken: [2, 3], ..Checkpoint::default() };
+        let second = Checkpoint { log_len: 4, taken: [5, 6], written: [7, 8], on_screen: [false, true] };
+        control.set_checkpoint(first);
+        control.set_checkpoint(second);
         for (n, stream) in Stream::BOTH.into_iter().enumerate() {
             control.set_shown(stream, 100 + n as u64);
             control.begin_rewind(stream, 200 + n as u64, 7);
         }
         control.set_log_file(11, 12);
         control.count_lost(13);
-        assert_eq!(control.checkpoint(), Checkpoint { log_len: 4, taken: [5, 6] });
+        assert_eq!(control.checkpoint(), second);
         assert_eq!(control.shown(Stream::Stdout), 100);
         assert_eq!(control.shown(Stream::Stderr), 101);
         assert_eq!(control.settle_base(Stream::Stdout, 7), 200);

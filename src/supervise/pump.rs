@@ -10,6 +10,7 @@ use super::echo::Shown;
 use super::message::Report;
 use super::rerun::Rerun;
 use super::supervisor::Supervisor;
+use super::terminals::Moved;
 use super::wait::SOON;
 use crate::failure::io_words;
 use crate::sys::descriptors::bytes_waiting;
@@ -28,6 +29,9 @@ const STREAK: u32 = 8;
 /// known of what came first.
 const ALONE: Duration = Duration::from_millis(20);
 
+/// A terminal holds no more than this that has been shown and not been taken: the kernel's buffers.
+const MOST_IN_TERMINAL: u64 = 64 << 10;
+
 /// How a stream's bytes come.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
@@ -41,10 +45,11 @@ impl Supervisor {
     /// Takes what the command has written to `stream`, logs it, shows it.
     pub(super) fn take(&mut self, stream: Stream) {
         let n = stream.index();
-        let Some(source) = &self.handover.sources[n] else { return };
-        if self.handover.spools[n].is_full() {
+        if self.handover.sources[n].is_none() || self.handover.spools[n].is_full() {
             return;
         }
+        let moved = self.move_on(stream);
+        let Some(source) = &self.handover.sources[n] else { return };
         let taken = self.handover.spools[n].take(source.as_fd());
         let now = Instant::now();
         match taken {
@@ -56,7 +61,12 @@ impl Supervisor {
                 }
                 self.gather(stream, bytes, now);
             }
-            Ok(Taken::Nothing) => self.machine.owes(stream, false),
+            Ok(Taken::Nothing) => {
+                self.machine.owes(stream, false);
+                if moved == Some(Moved::Closed) && self.is_terminal_over() {
+                    self.source_ended(stream);
+                }
+            }
             Ok(Taken::End) => self.source_ended(stream),
             // Out of memory, most likely. What is in the pipe stays there; the command waits until there is some.
             Err(_) => std::thread::sleep(SOON),
@@ -81,7 +91,13 @@ impl Supervisor {
     pub(super) fn store(&mut self, stream: Stream, now: Instant) {
         let n = stream.index();
         let logged = self.handover.journal.taken(stream);
-        self.handover.journal.store_lines(stream, self.handover.spools[n].from(logged));
+        let bytes = self.handover.spools[n].from(logged);
+        if self.handover.is_terminal(stream) {
+            let how = self.how_shown(stream, false);
+            self.handover.journal.store_shown(stream, bytes, how);
+        } else {
+            self.handover.journal.store_lines(stream, bytes);
+        }
         self.show(stream);
         let open_line = self.handover.journal.taken(stream) < self.handover.spools[n].end();
         self.machine.output(stream, open_line, now);
@@ -91,22 +107,31 @@ impl Supervisor {
     pub(super) fn flush_part(&mut self, stream: Stream) {
         let n = stream.index();
         let logged = self.handover.journal.taken(stream);
-        self.handover.journal.store_part(stream, self.handover.spools[n].from(logged));
+        let bytes = self.handover.spools[n].from(logged);
+        if self.handover.is_terminal(stream) {
+            let how = self.how_shown(stream, true);
+            self.handover.journal.store_shown(stream, bytes, how);
+        } else {
+            self.handover.journal.store_part(stream, bytes);
+        }
         self.machine.flushed(stream);
         self.make_room(stream);
     }
 
     /// Shows what can be shown.
     pub(super) fn show(&mut self, stream: Stream) {
+        if self.handover.is_terminal(stream) {
+            self.display(stream);
+        }
         if self.handover.echo == When::Always {
             let n = stream.index();
             let journal = &self.handover.journal;
-            let state = self.echoes[n].show(
-                &self.handover.spools[n],
-                journal.taken(stream),
-                journal.file(),
-                journal.size(),
-            );
+            let state = if self.handover.is_terminal(stream) {
+                self.echoes[n].show_logged(journal.written(stream), journal.file(), journal.size())
+            } else {
+                let spool = &self.handover.spools[n];
+                self.echoes[n].show(spool, journal.taken(stream), journal.file(), journal.size())
+            };
             self.shown(stream, state);
         }
         self.make_room(stream);
@@ -149,9 +174,18 @@ impl Supervisor {
     pub(super) fn wants_to_show(&self, stream: Stream) -> bool {
         let n = stream.index();
         match self.handover.echo {
-            When::Always => !self.echoes[n].has_shown(self.handover.spools[n].end()),
+            When::Always => !self.echoes[n].has_shown(self.to_show(stream)),
             When::OnFailure => self.rerun.as_ref().is_some_and(|rerun| rerun.waits_for() == stream),
             When::Never => false,
+        }
+    }
+
+    /// Up to where `stream` is to be shown where that is no viewer's terminal.
+    pub(super) fn to_show(&self, stream: Stream) -> u64 {
+        if self.handover.is_terminal(stream) {
+            self.handover.journal.written(stream)
+        } else {
+            self.handover.spools[stream.index()].end()
         }
     }
 
@@ -192,7 +226,7 @@ impl Supervisor {
         let n = stream.index();
         if self.handover.sources[n].is_none()
             && self.handover.places[n].is_some()
-            && self.echoes[n].has_shown(self.handover.spools[n].end())
+            && self.echoes[n].has_shown(self.to_show(stream))
         {
             // What ends all by itself needs no telling, and there may be words to come on it.
             let control = self.handover.control;
@@ -225,7 +259,13 @@ impl Supervisor {
     pub(super) fn count_what_is_owed(&mut self) {
         for stream in Stream::BOTH {
             let n = stream.index();
-            let waiting = self.handover.sources[n].as_ref().map_or(0, |source| bytes_waiting(source.as_fd()));
+            let source = self.handover.sources[n].as_ref();
+            let waiting = match source.map(|source| bytes_waiting(source.as_fd())) {
+                None => 0,
+                // How much a terminal holds nobody tells. Once it has nothing more it owes nothing.
+                Some(waiting) if self.handover.is_terminal(stream) => waiting + MOST_IN_TERMINAL,
+                Some(waiting) => waiting,
+            };
             self.owed_until[n] = self.handover.spools[n].end() + waiting;
             self.machine.owes(stream, waiting > 0);
         }
@@ -253,6 +293,7 @@ impl Supervisor {
         let shown = |stream: Stream| self.echoes[stream.index()].has_shown(self.ends_at[stream.index()]);
         self.machine.is_finished()
             && (self.handover.echo != When::Always || Stream::BOTH.into_iter().all(shown))
+            && self.display.is_up_to_date()
     }
 
     /// Begins to show everything, if that is wanted and the command has failed.

@@ -12,10 +12,12 @@ use super::journal::Journal;
 use super::limits::{Clocks, Limits};
 use super::report::{Facts, Status, record};
 use super::spool::Spool;
+use super::terminals::{Ends, Terminals};
+use super::viewing::{Seat, Wanted};
 use crate::failure::io_words;
 use crate::store::lockfile::TaskLock;
 use crate::store::{StatusDir, load, replace};
-use crate::sys::descriptors::{Bell, output_pipe, private_copy, standard};
+use crate::sys::descriptors::{Bell, Kind, Sources, kind, output_pipe, private_copy, standard};
 use crate::sys::spawn::Program;
 use crate::sys::start::Inherited;
 use crate::sys::{process, time};
@@ -40,6 +42,19 @@ pub enum Claimed {
     Failed(String),
 }
 
+/// What there is of terminals.
+#[derive(Debug, Default)]
+pub struct Stage {
+    /// Those that the command runs on.
+    pub terminals: Option<(Terminals, Ends, Sources)>,
+    /// The caller's, and the keys that are typed there.
+    pub seat: Option<Seat>,
+    /// The keys.
+    pub keys: Option<OwnedFd>,
+    /// What keeps the leader of the session in its place.
+    pub leash: Option<OwnedFd>,
+}
+
 /// Makes everything for the task that `spec` describes. With `track` it is given an id and files in the status
 /// directory; if that cannot be done, the task goes without. `places` are where the streams are shown.
 ///
@@ -50,24 +65,44 @@ pub fn set_up(
     inherited: Inherited,
     track: bool,
     places: [Option<OwnedFd>; 2],
+    stage: Stage,
 ) -> io::Result<(Handover, Claimed)> {
     // What can fail comes before the task is claimed: a record without a task would be a lie.
     let control = Control::new()?;
     let bells = (Bell::new()?, Bell::new()?);
     let spools = [Spool::new(control, Stream::Stdout)?, Spool::new(control, Stream::Stderr)?];
+    let Stage { terminals, seat, keys, leash } = stage;
     let mut sources = [None, None];
     let mut ends = [None, None];
+    let mut terminal = None;
+    let mut inner = None;
+    if let Some((made, made_ends, made_sources)) = terminals {
+        inner = Some(made);
+        terminal = Some((made_ends.main, made_ends.is_input));
+        (sources, ends) = (made_sources, made_ends.outputs);
+    }
     for stream in Stream::BOTH {
         let n = stream.index();
-        if !inherited.was_closed(n + 1) || spec.detach {
+        if sources[n].is_some() {
+            // It is a terminal.
+        } else if !inherited.was_closed(n + 1) || spec.detach {
             let (read, write) = output_pipe()?;
             (sources[n], ends[n]) = (Some(read), Some(write));
         }
     }
-    let unnamed = if spec.echo == Echo::OnFailure { Some(Journal::unnamed(control)?) } else { None };
+    // What is shown elsewhere than on a terminal is taken from the log, if it comes by one.
+    let from_log = |stream: Stream| {
+        let n = stream.index();
+        places[n].is_some() && inner.as_ref().is_some_and(|inner| inner.has(stream))
+    };
+    let unnamed = if spec.echo == Echo::OnFailure || Stream::BOTH.into_iter().any(from_log) {
+        Some(Journal::unnamed(control)?)
+    } else {
+        None
+    };
     let stdin_closed = inherited.was_closed(0) && !spec.detach;
     let hook = spec.on_finish.as_ref().map(|command| Hook::new(command, spec, &inherited));
-    let mut start = Start { program: program(spec, None)?, stdin_closed, inherited, ends };
+    let mut start = Start { program: program(spec, None)?, stdin_closed, inherited, ends, terminal };
     let mut facts = facts(spec);
     let mut warnings = Vec::new();
     let (tracking, claimed) = if track {
@@ -101,6 +136,11 @@ pub fn set_up(
         sources,
         spools,
         places,
+        terminals: inner,
+        seat,
+        keys,
+        leash,
+        log_screen: spec.log_screen,
         front: None,
         front_process: None,
         journal,
@@ -136,12 +176,15 @@ pub fn set_up(
 ///
 /// # Errors
 /// Out of descriptors.
-pub fn open_places(spec: &Spec, inherited: &Inherited) -> io::Result<[Option<OwnedFd>; 2]> {
+pub fn open_places(spec: &Spec, wanted: Wanted, inherited: &Inherited) -> io::Result<[Option<OwnedFd>; 2]> {
     let mut places = [None, None];
     if spec.echo != Echo::Never && !spec.detach {
         for stream in Stream::BOTH {
             let fd = stream.index() + 1;
-            if !inherited.was_closed(fd) {
+            // What the command's terminal shows is for all of the caller's.
+            let is_on_seat =
+                spec.echo == Echo::Always && wanted.is(stream) && kind(standard(fd)) == Kind::Terminal;
+            if !inherited.was_closed(fd) && !is_on_seat {
                 places[stream.index()] = Some(private_copy(standard(fd))?);
             }
         }
@@ -223,7 +266,14 @@ pub fn recover(handover: &mut Handover) -> io::Result<()> {
         spool.recover()?;
     }
     let place = handover.tracking.as_ref().map(|tracking| (&tracking.dir, &handover.facts.id));
-    handover.journal.recover(place)?;
+    let checkpoint = handover.control.checkpoint();
+    let (terminals, spools) = (&handover.terminals, &handover.spools);
+    let shown = Stream::BOTH.map(|stream| {
+        let n = stream.index();
+        let by_terminal = terminals.as_ref().is_some_and(|terminals| terminals.has(stream));
+        by_terminal.then(|| spools[n].from(checkpoint.taken[n]))
+    });
+    handover.journal.recover(place, shown)?;
     place.map_or(Ok(()), |(dir, id)| replace::remove_unfinished(dir, id))
 }
 

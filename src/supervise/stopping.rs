@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use super::control::Request as Ask;
 use super::course::{Cause, Stop};
 use super::limits::{Limits, Over};
-use super::message::Report;
 use super::spool::Spool;
 use super::supervisor::Supervisor;
 use crate::store::request;
@@ -372,8 +371,7 @@ impl Supervisor {
                 Over::Stall => self.make_end(Cause::Silent, libc::SIGTERM, grace),
                 Over::Stay => {
                     self.handover.limits.leave = None;
-                    self.tell(&Report::Left);
-                    self.front_left();
+                    self.let_front_go();
                 }
             }
         }

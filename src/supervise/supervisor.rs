@@ -1,13 +1,14 @@
 //! The supervisor: a thin driver. It waits for descriptors and the machine's deadline, tells the machine what it saw, and
 //! does what the machine says is due.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::control::{Phase, Request};
 use super::course::Cause;
+use super::display::Display;
 use super::echo::Echo;
-use super::handover::{Handover, release};
+use super::handover::Handover;
 use super::hook::Running;
 use super::limits::Clocks;
 use super::machine::{Action, Machine};
@@ -15,25 +16,22 @@ use super::message::{Heard, Order, Report};
 use super::publisher::Publisher;
 use super::pump::Pace;
 use super::rerun::Rerun;
+use super::stage::Known;
 use super::stopping::Going;
 use super::turn::Waiting;
 use super::{keeper, setup};
 use crate::failure::io_words;
 use crate::store::StatusDir;
 use crate::store::request::{self, Request as Wish};
-use crate::sys::child::{PidFd, Relative};
-use crate::sys::descriptors::{private_copy, standard};
-use crate::sys::fork::{Side, adopt_orphans, exit_now, own_group, own_session, set_name};
+use crate::sys::child::Relative;
+use crate::sys::fork::{Side, adopt_orphans, own_group, set_name};
 use crate::sys::process;
 use crate::sys::signals::{Queue, block_all};
-use crate::sys::start::Inherited;
-use crate::task::{Spec, Stream};
+use crate::task::Stream;
+use crate::task::screen::Screen;
 
 /// The signal that has a supervisor look for what is asked of it.
 pub const LOOK: i32 = libc::SIGUSR1;
-
-/// The exit code of a supervisor that could not begin.
-const COULD_NOT_BEGIN: i32 = 125;
 
 /// A supervisor at work.
 #[derive(Debug)]
@@ -92,61 +90,22 @@ pub struct Supervisor {
     pub(super) front_is_impatient: bool,
     /// Why the command is not started at all.
     pub(super) not_wanted: Option<String>,
-}
-
-/// The life of a task's first supervisor, in a newly forked process. `announce` is shown before the command starts.
-pub fn live(
-    spec: &Spec,
-    inherited: Inherited,
-    track: bool,
-    front: OwnedFd,
-    front_pid: i32,
-    announce: bool,
-) -> ! {
-    // While there still is a terminal.
-    let places = setup::open_places(spec, &inherited);
-    let terminal = if announce { private_copy(standard(2)).ok() } else { None };
-    own_session();
-    adopt_orphans();
-    set_name(c"gco-supervisor");
-    block_all();
-    if spec.detach {
-        release(0);
-    }
-    let made = places.and_then(|places| setup::set_up(spec, inherited, track, places));
-    let (mut handover, claimed) = match made {
-        Ok(made) => made,
-        Err(error) => {
-            let why = format!("cannot supervise anything: {}", io_words(&error));
-            Report::NotStarted { code: COULD_NOT_BEGIN, why }.send(front.as_fd());
-            exit_now(COULD_NOT_BEGIN)
-        }
-    };
-    handover.front = Some(front);
-    handover.front_process = PidFd::open(front_pid).ok();
-    let report = match claimed {
-        setup::Claimed::As(id) => {
-            if let Some(terminal) = terminal {
-                // Before the command can write anything. A terminal that is stopped misses it.
-                let _ = nix::unistd::write(terminal, format!("gco: task {id}\n").as_bytes());
-            }
-            Report::Claimed { id: Some(id.to_string()), trouble: None }
-        }
-        setup::Claimed::Untracked => Report::Claimed { id: None, trouble: None },
-        setup::Claimed::Failed(why) => Report::Claimed { id: None, trouble: Some(why) },
-    };
-    let refused = handover.tracking.is_none() && (spec.detach || !spec.turn.is_now());
-    if let Some(front) = &handover.front {
-        report.send(front.as_fd());
-    }
-    if refused {
-        exit_now(COULD_NOT_BEGIN);
-    }
-    release(1);
-    release(2);
-    let mut supervisor = Supervisor::new(handover);
-    supervisor.await_turn();
-    supervisor.run()
+    /// Those who look at the command's terminals.
+    pub(super) display: Display,
+    /// What is known of these.
+    pub(super) known: [Known; 2],
+    /// No process has the one that is no stream's open; when to look again.
+    pub(super) alone_closed_until: Option<Instant>,
+    /// The front-end was told that its terminal is held.
+    pub(super) told_held: bool,
+    /// Keys that the command's terminal has not taken yet.
+    pub(super) typed: Vec<u8>,
+    /// The front-end is to be stopped once it has given back what was typed, or at this time.
+    pub(super) pause_until: Option<Instant>,
+    /// What was typed and the command has not read, once it is over.
+    pub(super) unread: Option<Vec<u8>>,
+    /// Which process group was in the foreground before the caller's job left it.
+    pub(super) before: Option<i32>,
 }
 
 /// The life of a supervisor in the place of one that died, in a process newly forked by this keeper.
@@ -173,7 +132,7 @@ pub fn take_over(mut handover: Handover, keeper: i32) -> ! {
 }
 
 impl Supervisor {
-    fn new(handover: Handover) -> Self {
+    pub(super) fn new(handover: Handover) -> Self {
         let control = handover.control;
         let echo = |stream: Stream| {
             let place = handover.places[stream.index()].as_ref().filter(|_| !control.is_hidden(stream));
@@ -218,8 +177,21 @@ impl Supervisor {
             stopped_alone: false,
             front_is_impatient: false,
             not_wanted: None,
+            display: Display::new(Screen::with(control.screen_marks()), handover.terminal_size()),
+            known: Stream::BOTH.map(|stream| {
+                let is_elsewhere = handover.places[stream.index()].is_some();
+                let spool = handover.spools[stream.index()].end();
+                Known::from(if is_elsewhere { spool } else { control.shown(stream) })
+            }),
+            alone_closed_until: None,
+            told_held: false,
+            typed: Vec::new(),
+            pause_until: None,
+            unread: None,
+            before: None,
             handover,
         };
+        supervisor.take_seat();
         for stream in Stream::BOTH {
             let n = stream.index();
             if supervisor.handover.sources[n].is_none() {
@@ -236,7 +208,7 @@ impl Supervisor {
     }
 
     /// Works until there is nothing left to do.
-    fn run(mut self) -> ! {
+    pub(super) fn run(mut self) -> ! {
         loop {
             // Before anything is looked at that it may have been rung for.
             self.handover.to_supervisor.silence();
@@ -365,6 +337,21 @@ impl Supervisor {
             match Order::hear(front.as_fd()) {
                 Heard::Message(Order::Pass(signal)) => self.pass_on(signal),
                 Heard::Message(Order::Close(stream)) => self.close_source(stream),
+                Heard::Message(Order::Ground(in_front)) => self.set_behind(!in_front),
+                Heard::Message(Order::Resized) => {
+                    if let Some(at) = self.seat_at() {
+                        self.resize(at);
+                    }
+                }
+                Heard::Message(Order::Paused) => self.paused(),
+                Heard::Message(Order::Leave) => {
+                    self.let_front_go();
+                    return;
+                }
+                Heard::Message(Order::HungUp) => {
+                    let grace = self.handover.grace;
+                    self.make_end(Cause::Cancelled, libc::SIGHUP, grace);
+                }
                 Heard::Nothing => return,
                 Heard::Gone => {
                     self.front_left();
@@ -374,11 +361,21 @@ impl Supervisor {
         }
     }
 
+    /// The front-end leaves, and the task goes on. One that could not be found again is not left.
+    pub(super) fn let_front_go(&mut self) {
+        if self.handover.tracking.is_none() || self.handover.control.phase() > Phase::Underway {
+            return;
+        }
+        self.leave_seat();
+        self.tell(&Report::Left);
+        self.front_left();
+    }
+
     /// The front-end is gone: whoever waits for the end of what it showed must not wait for the task. A file has nobody
     /// who waits, and gets the rest as well.
     pub(super) fn front_left(&mut self) {
-        self.handover.front = None;
-        self.handover.front_process = None;
+        self.leave_seat();
+        self.handover.close_front();
         self.ask(Request::CloseFront);
         for stream in Stream::BOTH {
             if self.echoes[stream.index()].pollable().is_some() {

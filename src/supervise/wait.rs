@@ -8,6 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::hook::Running;
 use super::supervisor::{LOOK, Supervisor};
+use super::typing::Typist;
 use crate::sys::child::Relative;
 use crate::sys::signals::Queue;
 use crate::sys::time::poll_timeout;
@@ -51,7 +52,10 @@ impl Supervisor {
         let soon = soon.into_iter().chain(asking).chain(self.keeper_due.filter(|_| self.keeper.is_none()));
         let course = [self.limit_due(), self.attempt_due(), self.going.deadline()].into_iter().flatten();
         let hook = self.hook.as_ref().map(Running::deadline);
-        poll_timeout(self.machine.deadline().into_iter().chain(soon).chain(course).chain(hook).min())
+        let closed = self.closed_until().into_iter().chain(self.alone_closed_until).chain(self.pause_until);
+        poll_timeout(
+            self.machine.deadline().into_iter().chain(soon).chain(course).chain(hook).chain(closed).min(),
+        )
     }
 
     fn watched<'a>(&'a self, fds: &mut Vec<PollFd<'a>>, ready: &mut Vec<(Watched, PollFlags)>) {
@@ -82,15 +86,41 @@ impl Supervisor {
         }
         for stream in Stream::BOTH {
             let n = stream.index();
-            if let Some(source) = &self.handover.sources[n]
+            let terminal = self.handover.terminals.as_ref().and_then(|terminals| terminals.of(stream));
+            if let Some(source) = terminal.or(self.handover.sources[n].as_ref().map(AsFd::as_fd))
                 && !self.handover.spools[n].is_full()
+                && self.is_terminal_open(stream)
             {
-                watch(source.as_fd(), read, Watched::Source(stream));
+                watch(source, read, Watched::Source(stream));
             }
             if let Some(place) = self.echoes[n].pollable() {
                 let flags = if self.wants_to_show(stream) { PollFlags::POLLOUT } else { PollFlags::empty() };
                 watch(place, flags, Watched::Place(stream));
             }
+        }
+        self.watched_terminals(&mut watch);
+    }
+
+    fn watched_terminals<'a>(&'a self, watch: &mut dyn FnMut(BorrowedFd<'a>, PollFlags, Watched)) {
+        let Some(terminals) = &self.handover.terminals else { return };
+        if let Some(alone) = terminals.alone()
+            && self.alone_closed_until.is_none_or(|until| until <= Instant::now())
+        {
+            watch(alone, PollFlags::POLLIN, Watched::Alone);
+        }
+        if self.takes_keys() {
+            let viewers = (0..self.display.viewers.len()).map(Typist::Viewer);
+            for typist in viewers.chain([Typist::Caller]) {
+                if let Some(keys) = self.keys_of(typist) {
+                    watch(keys, PollFlags::POLLIN, Watched::Keys(typist));
+                }
+            }
+        } else if let Some(terminal) = self.reads_keys() {
+            watch(terminal, PollFlags::POLLOUT, Watched::Typing);
+        }
+        for (at, viewer) in self.display.viewers.iter().enumerate() {
+            let flags = if viewer.is_waiting() { PollFlags::POLLOUT } else { PollFlags::empty() };
+            watch(viewer.as_fd(), flags, Watched::Viewer(at));
         }
     }
 
@@ -111,6 +141,10 @@ impl Supervisor {
             Watched::Keeper => self.keeper_died(),
             Watched::Front => self.hear(),
             Watched::Source(stream) => self.take(stream),
+            Watched::Alone => self.take_alone(),
+            Watched::Keys(typist) => self.take_keys(typist),
+            Watched::Typing => self.type_on(),
+            Watched::Viewer(at) => self.viewer_changed(at, events),
             Watched::Place(stream) => self.place_changed(stream, events),
         }
     }
@@ -125,4 +159,8 @@ enum Watched {
     Front,
     Source(Stream),
     Place(Stream),
+    Alone,
+    Keys(Typist),
+    Typing,
+    Viewer(usize),
 }

@@ -64,6 +64,36 @@ pub fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
+/// The reading ends of pipes, one for each stream that has one.
+pub type Sources = [Option<OwnedFd>; 2];
+
+/// A pipe on which keys are sent: (reading end, writing end), close-on-exec, neither of which waits.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn key_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?)
+}
+
+/// A pipe that says by its end that nobody has the writing end any more: (reading end, writing end), close-on-exec.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn leash() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe2(OFlag::O_CLOEXEC)?)
+}
+
+/// Closes everything but `spared`.
+pub fn close_all_but(spared: BorrowedFd<'_>) {
+    let spared = spared.as_raw_fd().unsigned_abs();
+    for (first, last) in [(0, spared.saturating_sub(1)), (spared + 1, u32::MAX)] {
+        // SAFETY: the caller goes on with nothing but the one that is spared.
+        unsafe {
+            libc::syscall(libc::SYS_close_range, first, last, 0);
+        }
+    }
+}
+
 /// A pair of connected sockets that keep messages apart.
 ///
 /// # Errors

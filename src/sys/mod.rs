@@ -9,6 +9,7 @@ pub mod fork;
 pub mod limits;
 pub mod lock;
 pub mod process;
+pub mod pty;
 pub mod ring;
 pub mod shared;
 pub mod signals;

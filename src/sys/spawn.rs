@@ -79,6 +79,7 @@ impl Program {
     pub fn start(
         &self,
         stdio: Stdio<'_>,
+        ground: Option<BorrowedFd<'_>>,
         inherited: &Inherited,
         announce: impl Fn(Result<i32, StartError>),
     ) -> Result<i32, StartError> {
@@ -86,7 +87,7 @@ impl Program {
         // This process goes on once the new one has executed the program or has ended.
         let pid = fork_to_execute(|| {
             announce(Ok(std::process::id().cast_signed()));
-            let error = self.become_it(stdio, inherited);
+            let error = self.become_it(stdio, ground, inherited);
             announce(Err(error));
             failure = Some(error);
             EXIT_NOT_STARTED
@@ -105,8 +106,18 @@ impl Program {
     }
 
     /// In the new process: returns only with the reason why it could not become the program.
-    fn become_it(&self, stdio: Stdio<'_>, inherited: &Inherited) -> StartError {
+    fn become_it(
+        &self,
+        stdio: Stdio<'_>,
+        ground: Option<BorrowedFd<'_>>,
+        inherited: &Inherited,
+    ) -> StartError {
         own_group();
+        if let Some(terminal) = ground {
+            // Signals are still blocked: else this would stop a process that is not in the foreground yet. Fails only if the
+            // terminal has been taken from the session.
+            let _ = super::pty::set_foreground(terminal, std::process::id().cast_signed());
+        }
         if let Some(error) = place_stdio(stdio) {
             return StartError { errno: error.raw_os_error().unwrap_or(libc::EIO), step: StartStep::Fork };
         }

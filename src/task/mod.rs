@@ -6,9 +6,11 @@
 pub mod condition;
 pub mod cursor;
 pub mod id;
+pub mod keys;
 pub mod line;
 pub mod outcome;
 pub mod record;
+pub mod screen;
 pub mod size;
 pub mod span;
 pub mod spec;

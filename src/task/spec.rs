@@ -18,6 +18,17 @@ pub enum Echo {
     OnFailure,
 }
 
+/// Whether the command gets terminals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pty {
+    /// For each standard descriptor that is one for gco.
+    Auto,
+    /// For all of them.
+    Always,
+    /// For none.
+    Never,
+}
+
 /// What is done where another task has the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnConflict {
@@ -119,6 +130,14 @@ pub struct Spec {
     pub turn: Turn,
     /// What is done where another task has its key.
     pub on_conflict: OnConflict,
+    /// Whether the command gets terminals.
+    pub pty: Pty,
+    /// What is drawn on the alternate screen goes into the log, too.
+    pub log_screen: bool,
+    /// The command is made to end when its caller's terminal goes away.
+    pub ends_on_hangup: bool,
+    /// The keys, typed one after the other, that leave the task; none if it cannot be left so.
+    pub detach_keys: Vec<u8>,
 }
 
 #[cfg(test)]

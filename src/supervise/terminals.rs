@@ -1,0 +1,186 @@
+//! The terminals that a command runs on, and the way of what it shows there into the spool.
+//!
+//! stdout and stderr have one each, so that the log tells them apart; one of them is the main one: the command's input, and the
+//! controlling terminal of its session. Where neither is a terminal and the input is, that has one of its own, which
+//! is shown and not logged.
+//!
+//! A terminal's bytes go through a pipe, which supervisor and keeper both hold: the kernel can move them from there into
+//! the spool in one step, so that no byte is lost or doubled whoever is killed.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use super::viewing::Wanted;
+use crate::sys::descriptors::{Sources, output_pipe};
+use crate::sys::pty::{self, Modes, Size};
+use crate::task::Stream;
+
+/// How much is moved in one go.
+const MOVE: usize = 64 << 10;
+
+/// The terminals, from the side of who shows what the command writes.
+#[derive(Debug)]
+pub struct Terminals {
+    /// Which streams come by one.
+    wanted: Wanted,
+    masters: [Option<OwnedFd>; 2],
+    feeds: [Option<OwnedFd>; 2],
+    alone: Option<OwnedFd>,
+    main: Option<Stream>,
+    modes: Modes,
+}
+
+/// What the command gets of them.
+#[derive(Debug)]
+pub struct Ends {
+    /// The main one.
+    pub main: OwnedFd,
+    /// The input is a terminal.
+    pub is_input: bool,
+    /// For each stream, if that is one.
+    pub outputs: [Option<OwnedFd>; 2],
+}
+
+/// What came of moving bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// There was something, and may be more.
+    Some,
+    /// There is nothing now.
+    Nothing,
+    /// No process has the terminal open. One may open it again.
+    Closed,
+}
+
+/// Makes the terminals that are wanted, like the one that is behind `like`; with the reading ends of the pipes for each stream
+/// that has one.
+///
+/// # Errors
+/// There are no more terminals, or none at all.
+pub fn make(wanted: Wanted, like: Option<BorrowedFd<'_>>) -> io::Result<(Terminals, Ends, Sources)> {
+    let size = like.and_then(|like| pty::size(like).ok()).filter(|size| size.rows > 0 && size.columns > 0);
+    let mut terminals = Terminals {
+        wanted,
+        masters: [None, None],
+        feeds: [None, None],
+        alone: None,
+        main: Stream::BOTH.into_iter().find(|&stream| wanted.is(stream)),
+        modes: like.map_or_else(plain_modes, Modes::of)?,
+    };
+    let mut outputs = [None, None];
+    let mut sources = [None, None];
+    let mut main = None;
+    for stream in Stream::BOTH.into_iter().filter(|&stream| wanted.is(stream)) {
+        let n = stream.index();
+        let (master, slave) = terminals.open(size.unwrap_or(pty::USUAL))?;
+        let (source, feed) = output_pipe()?;
+        if main.is_none() {
+            main = Some(slave.try_clone()?);
+        }
+        (terminals.masters[n], terminals.feeds[n]) = (Some(master), Some(feed));
+        (outputs[n], sources[n]) = (Some(slave), Some(source));
+    }
+    let main = match main {
+        Some(main) => main,
+        None => {
+            let (master, slave) = terminals.open(size.unwrap_or(pty::USUAL))?;
+            terminals.alone = Some(master);
+            slave
+        }
+    };
+    Ok((terminals, Ends { main, is_input: wanted.input, outputs }, sources))
+}
+
+fn plain_modes() -> io::Result<Modes> {
+    let (master, _slave) = pty::open()?;
+    Modes::of(master.as_fd())
+}
+
+impl Terminals {
+    fn open(&self, size: Size) -> io::Result<(OwnedFd, OwnedFd)> {
+        let (master, slave) = pty::open()?;
+        self.modes.set(slave.as_fd())?;
+        pty::set_size(slave.as_fd(), size)?;
+        Ok((master, slave))
+    }
+
+    /// Whether `stream` comes by a terminal, also when that has been closed.
+    #[must_use]
+    pub fn has(&self, stream: Stream) -> bool {
+        self.wanted.is(stream)
+    }
+
+    /// The terminal of `stream`.
+    #[must_use]
+    pub fn of(&self, stream: Stream) -> Option<BorrowedFd<'_>> {
+        self.masters[stream.index()].as_ref().map(AsFd::as_fd)
+    }
+
+    /// The one that is no stream's.
+    #[must_use]
+    pub fn alone(&self) -> Option<BorrowedFd<'_>> {
+        self.alone.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The main one; none once it has been closed.
+    #[must_use]
+    pub fn main(&self) -> Option<BorrowedFd<'_>> {
+        self.main.map_or_else(|| self.alone(), |stream| self.of(stream))
+    }
+
+    /// The one that is neither the main one nor closed.
+    #[must_use]
+    pub fn other(&self) -> Option<BorrowedFd<'_>> {
+        self.main.filter(|&main| main == Stream::Stdout).and_then(|_| self.of(Stream::Stderr))
+    }
+
+    fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.main().into_iter().chain(self.other())
+    }
+
+    /// Gives all of them this size.
+    pub fn set_size(&self, size: Size) {
+        for terminal in self.all() {
+            // One that is gone needs none.
+            let _ = pty::set_size(terminal, size);
+        }
+    }
+
+    /// Gives all of them the modes that they had at first.
+    pub fn reset(&self) {
+        for terminal in self.all() {
+            // One that is gone needs none.
+            let _ = self.modes.set(terminal);
+        }
+    }
+
+    /// Moves what `stream` shows into its pipe.
+    pub fn move_on(&self, stream: Stream) -> Moved {
+        let n = stream.index();
+        let (Some(master), Some(feed)) = (&self.masters[n], &self.feeds[n]) else { return Moved::Closed };
+        let mut moved = 0;
+        loop {
+            match pty::feed(master.as_fd(), feed.as_fd(), MOVE) {
+                // Enough for one go: the other stream wants its turn, too.
+                Ok(bytes) if moved + bytes >= MOVE => return Moved::Some,
+                Ok(bytes) => moved += bytes,
+                Err(_) if moved > 0 => return Moved::Some,
+                Err(Errno::EIO) => return Moved::Closed,
+                Err(_) => return Moved::Nothing,
+            }
+        }
+    }
+
+    /// Lets go of the terminal of `stream`.
+    pub fn close(&mut self, stream: Stream) {
+        self.masters[stream.index()] = None;
+        self.feeds[stream.index()] = None;
+    }
+
+    /// Lets go of the one that is no stream's.
+    pub fn close_alone(&mut self) {
+        self.alone = None;
+    }
+}

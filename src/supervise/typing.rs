@@ -1,0 +1,188 @@
+//! Keys: from those who look at the command to the terminal that it reads.
+//!
+//! What stops and starts output stops and starts that of whoever typed it, not the command. Keys that are signals are noted,
+//! since a command that ends by one was told to end.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+
+use super::message::Report;
+use super::supervisor::Supervisor;
+use crate::sys::pty::{self, Meaning, Modes};
+use crate::sys::time;
+use crate::task::Stream;
+
+/// How many keys are taken at once: no more than a terminal that nobody reads keeps.
+const TAKE: usize = 2048;
+
+/// How long a front-end may take to give keys back before it is stopped.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Who types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Typist {
+    /// gco's own caller.
+    Caller,
+    /// This viewer.
+    Viewer(usize),
+}
+
+impl Supervisor {
+    /// Whether keys can be taken: what was typed before has reached the command.
+    pub(super) fn takes_keys(&self) -> bool {
+        self.typed.is_empty() && self.unread.is_none()
+    }
+
+    /// The command is over: what was typed and it has not read is for whoever reads next.
+    pub(super) fn stop_typing(&mut self) {
+        let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
+        let Some(main) = main.filter(|_| self.unread.is_none()) else { return };
+        // As a shell takes the foreground back: without it this process could not read. Fails if the terminal has been taken from
+        // the session.
+        let _ = pty::set_foreground(main, nix::unistd::getpgrp().as_raw());
+        // Nobody reads what cannot be taken back.
+        let mut unread = pty::take_unread(main, TAKE).unwrap_or_default();
+        unread.append(&mut self.typed);
+        self.unread = Some(unread);
+    }
+
+    /// The command has been stopped: what it has not read is for the shell, and the front-end is stopped once it has given that
+    /// back.
+    pub(super) fn pause(&mut self) {
+        self.set_behind(true);
+        self.stop_typing();
+        self.pause_until = Some(Instant::now() + PAUSE);
+        self.tell(&Report::Pause(self.unread.clone().unwrap_or_default()));
+    }
+
+    /// The front-end has given back what was typed, or does not answer: it is stopped.
+    pub(super) fn paused(&mut self) {
+        if self.pause_until.take().is_some() {
+            self.release_seats();
+            self.stop_front(true);
+        }
+    }
+
+    /// The command goes on, and reads again.
+    pub(super) fn go_on_typing(&mut self) {
+        self.pause_until = None;
+        self.unread = None;
+    }
+
+    /// Tells the front-end what the command has not read.
+    pub(super) fn tell_unread(&mut self) {
+        if let Some(unread) = self.unread.as_ref() {
+            self.tell(&Report::Unread(unread.clone()));
+        }
+    }
+
+    /// Where keys of `typist` come from.
+    pub(super) fn keys_of(&self, typist: Typist) -> Option<BorrowedFd<'_>> {
+        match typist {
+            Typist::Caller => self.handover.keys.as_ref().map(AsFd::as_fd),
+            Typist::Viewer(at) => self.display.viewers.get(at)?.keys.as_ref().map(AsFd::as_fd),
+        }
+    }
+
+    /// Takes what `typist` has typed.
+    pub(super) fn take_keys(&mut self, typist: Typist) {
+        let Some(keys) = self.keys_of(typist) else { return };
+        let mut block = [0; TAKE];
+        let taken = match nix::unistd::read(keys, &mut block) {
+            Err(Errno::EAGAIN | Errno::EINTR) => return,
+            Ok(taken) if taken > 0 => taken,
+            _ => {
+                match typist {
+                    Typist::Caller => self.handover.keys = None,
+                    Typist::Viewer(at) => self.display.viewers[at].keys = None,
+                }
+                return;
+            }
+        };
+        let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
+        let Some(modes) = main.and_then(|main| Modes::of(main).ok()) else { return };
+        let mut typed = Vec::with_capacity(taken);
+        for &key in &block[..taken] {
+            match modes.meaning(key) {
+                Some(Meaning::Stop) => self.stop_viewer(typist, true),
+                Some(Meaning::Start) => self.stop_viewer(typist, false),
+                Some(Meaning::Signal(signal)) => {
+                    if self.signal_typed(signal) {
+                        typed.push(key);
+                    }
+                }
+                None => typed.push(key),
+            }
+        }
+        if modes.starts_with_any_key() {
+            self.stop_viewer(typist, false);
+        }
+        self.typed = typed;
+        self.type_on();
+    }
+
+    /// A key was typed that is a signal. Whether it is to be passed to the command's terminal.
+    fn signal_typed(&mut self, signal: i32) -> bool {
+        let control = self.handover.control;
+        if control.command().is_none() || control.exit().is_some() {
+            self.pass_on(signal);
+            return false;
+        }
+        if signal != libc::SIGTSTP {
+            control.set_asked_to_end(signal, time::since_boot());
+        }
+        // The terminal throws away what it has shown and nobody has taken.
+        for stream in Stream::BOTH {
+            self.take(stream);
+        }
+        true
+    }
+
+    fn stop_viewer(&mut self, typist: Typist, stopped: bool) {
+        let at = match typist {
+            Typist::Caller => self.seat_at(),
+            Typist::Viewer(at) => Some(at),
+        };
+        if let Some(viewer) = at.and_then(|at| self.display.viewers.get_mut(at))
+            && viewer.is_stopped() != stopped
+        {
+            viewer.stop(stopped);
+            if viewer.go_on().is_err()
+                && let Some(at) = at
+            {
+                self.viewer_gone(at);
+            }
+        }
+    }
+
+    /// Passes on what has been typed, as far as the terminal takes it.
+    pub(super) fn type_on(&mut self) {
+        while !self.typed.is_empty() {
+            let Some(terminal) = self.reads_keys() else {
+                self.typed.clear();
+                return;
+            };
+            match nix::unistd::write(terminal, &self.typed) {
+                Ok(0) | Err(Errno::EAGAIN) => return,
+                Ok(written) => {
+                    self.typed.drain(..written);
+                }
+                Err(Errno::EINTR) => {}
+                // It is gone, and with it whoever would read them.
+                Err(_) => self.typed.clear(),
+            }
+        }
+    }
+
+    /// The terminal that the command reads: the main one, unless it has set up the other one for that.
+    pub(super) fn reads_keys(&self) -> Option<BorrowedFd<'_>> {
+        let terminals = self.handover.terminals.as_ref()?;
+        let reads = |terminal: &BorrowedFd<'_>| {
+            Modes::of(*terminal).is_ok_and(|modes| !modes.is_by_line() || !modes.echoes())
+        };
+        let main = terminals.main()?;
+        Some(terminals.other().filter(|other| reads(other) && !reads(&main)).unwrap_or(main))
+    }
+}

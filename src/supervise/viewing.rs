@@ -1,0 +1,128 @@
+//! Which of a command's standard descriptors are to be terminals, and what is known of the terminal that gco's caller sits at.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::control::{Cell, Control};
+use super::viewer::Manner;
+use crate::sys::descriptors::{Kind, kind, private_copy, standard};
+use crate::sys::pty::Modes;
+use crate::sys::start::Inherited;
+use crate::task::Stream;
+use crate::task::spec::{Echo, Pty, Spec};
+
+/// Which of the standard descriptors are to be terminals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Input.
+    pub input: bool,
+    /// stdout and stderr.
+    pub outputs: [bool; 2],
+}
+
+impl Wanted {
+    /// What `pty` means for descriptors such as gco has been given.
+    #[must_use]
+    pub fn of(pty: Pty, detach: bool, inherited: &Inherited) -> Self {
+        let is_open = |fd: usize| detach || !inherited.was_closed(fd);
+        let wanted = |fd: usize| match pty {
+            Pty::Never => false,
+            Pty::Always => is_open(fd),
+            Pty::Auto => !detach && is_open(fd) && kind(standard(fd)) == Kind::Terminal,
+        };
+        Self { input: wanted(0), outputs: [wanted(1), wanted(2)] }
+    }
+
+    /// Whether `stream` is to be one.
+    #[must_use]
+    pub fn is(self, stream: Stream) -> bool {
+        self.outputs[stream.index()]
+    }
+
+    /// Whether any is.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.input || self.outputs != [false; 2]
+    }
+}
+
+/// Where gco's caller sits.
+#[derive(Debug)]
+pub struct Seat {
+    /// The terminal.
+    pub terminal: OwnedFd,
+    /// The modes that it had at first.
+    pub modes: Modes,
+    /// How it is used.
+    pub manner: Manner,
+    /// Which streams are shown there.
+    pub sees: [bool; 2],
+}
+
+impl Seat {
+    /// The seat of this process's caller; `None` if there is no terminal, or it is not used for the command.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn find(spec: &Spec, wanted: Wanted, inherited: &Inherited) -> io::Result<Option<Self>> {
+        let is_terminal = |fd: usize| !inherited.was_closed(fd) && kind(standard(fd)) == Kind::Terminal;
+        if spec.detach || !wanted.any() {
+            return Ok(None);
+        }
+        let Some(fd) = [1, 2, 0].into_iter().find(|&fd| is_terminal(fd)) else { return Ok(None) };
+        let terminal = private_copy(standard(fd))?;
+        let modes = Modes::of(terminal.as_fd())?;
+        let in_pipeline = [1, 2].into_iter().any(|fd| kind(standard(fd)) == Kind::Pipe);
+        let manner = match spec.echo {
+            Echo::Always if is_terminal(0) && !in_pipeline => Manner::Own,
+            Echo::Always => Manner::Shared,
+            Echo::Never | Echo::OnFailure => Manner::Unseen,
+        };
+        Ok(Some(Self { terminal, modes, manner, sees: [is_terminal(1), is_terminal(2)] }))
+    }
+}
+
+/// The caller's terminal has been given other modes by gco.
+const HELD: u64 = 1;
+/// gco's front-end is not in its foreground.
+const BEHIND: u64 = 2;
+
+impl Control {
+    /// Whether the caller's terminal has been given other modes by gco.
+    #[must_use]
+    pub fn is_terminal_held(&self) -> bool {
+        self.get(Cell::Viewing) & HELD != 0
+    }
+
+    /// Says so, before it is, or after it has got its own back.
+    pub fn set_terminal_held(&self, held: bool) {
+        self.set_viewing(HELD, held);
+    }
+
+    /// Whether the front-end is in the background of the caller's terminal.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.get(Cell::Viewing) & BEHIND != 0
+    }
+
+    /// Says so.
+    pub fn set_behind(&self, behind: bool) {
+        self.set_viewing(BEHIND, behind);
+    }
+
+    fn set_viewing(&self, bit: u64, on: bool) {
+        let others = self.get(Cell::Viewing) & !bit;
+        self.set(Cell::Viewing, if on { others | bit } else { others });
+    }
+
+    /// What the terminals that show the command have been told to be: see [`Screen`](crate::task::screen::Screen).
+    #[must_use]
+    pub fn screen_marks(&self) -> u64 {
+        self.get(Cell::Screen)
+    }
+
+    /// Says what.
+    pub fn set_screen_marks(&self, marks: u64) {
+        self.set(Cell::Screen, marks);
+    }
+}
