@@ -177,9 +177,10 @@ impl Supervisor {
         self.tell_held();
     }
 
-    /// The command is over and all has been shown: the terminals are as they were.
+    /// The command is over and all has been shown: its caller's terminal is as it was.
     pub(super) fn tidy_seats(&mut self) {
-        for viewer in &mut self.display.viewers {
+        // Those who attached are seen off one by one, when they have seen all.
+        for viewer in self.display.viewers.iter_mut().filter(|viewer| viewer.client.is_none()) {
             viewer.tidy(&self.display.screen);
         }
         self.handover.control.set_terminal_held(false);

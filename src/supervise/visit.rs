@@ -167,7 +167,9 @@ impl Visit {
                     libc::SIGTTIN | libc::SIGTTOU => {}
                     signal => {
                         self.leave();
-                        return Visited::Signal(signal);
+                        // Typed before the terminal was the command's.
+                        let is_key = matches!(signal, libc::SIGINT | libc::SIGQUIT);
+                        return if is_key { Visited::Left } else { Visited::Signal(signal) };
                     }
                 }
             }
