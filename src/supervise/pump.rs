@@ -164,7 +164,9 @@ impl Supervisor {
 
     fn make_room(&mut self, stream: Stream) {
         let n = stream.index();
-        let shown = if self.handover.echo == When::Always { self.echoes[n].lets_go() } else { u64::MAX };
+        // What comes by a terminal is shown from here at once, or from the log.
+        let from_spool = self.handover.echo == When::Always && !self.handover.is_terminal(stream);
+        let shown = if from_spool { self.echoes[n].lets_go() } else { u64::MAX };
         let keep = self.handover.journal.taken(stream).min(shown);
         // If the kernel will not set a file position there is no room to be had; what is there stays right.
         let _ = self.handover.spools[n].rewind(keep);

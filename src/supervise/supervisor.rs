@@ -347,6 +347,10 @@ impl Supervisor {
             let Some(front) = &self.handover.front else { return };
             match Order::hear(front.as_fd()) {
                 Heard::Message(Order::Pass(signal)) => self.pass_on(signal),
+                Heard::Message(Order::Close(stream)) if self.handover.is_terminal(stream) => {
+                    // A terminal has no reader whose going the command could see. It is told in another way.
+                    self.pass_on(libc::SIGPIPE);
+                }
                 Heard::Message(Order::Close(stream)) => self.close_source(stream),
                 Heard::Message(Order::Ground(in_front)) => self.set_behind(!in_front),
                 Heard::Message(Order::Resized) => {
