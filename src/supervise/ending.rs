@@ -181,13 +181,6 @@ impl Supervisor {
         self.machine.ended(Instant::now());
         for stream in Stream::BOTH {
             self.take(stream);
-            // Nothing but another look tells that a terminal has no more.
-            while self.handover.is_terminal(stream)
-                && self.machine.is_owed(stream)
-                && !self.handover.spools[stream.index()].is_full()
-            {
-                self.take(stream);
-            }
         }
     }
 

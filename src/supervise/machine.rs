@@ -178,12 +178,6 @@ impl Machine {
         self.flows[stream.index()].owes = owes;
     }
 
-    /// Whether any are.
-    #[must_use]
-    pub fn is_owed(&self, stream: Stream) -> bool {
-        self.flows[stream.index()].owes
-    }
-
     /// Whether the command's end is still to come.
     #[must_use]
     pub fn awaits_end(&self) -> bool {
