@@ -60,7 +60,8 @@ pub enum Moved {
 /// # Errors
 /// There are no more terminals, or none at all.
 pub fn make(wanted: Wanted, like: Option<BorrowedFd<'_>>) -> io::Result<(Terminals, Ends, Sources)> {
-    let size = like.and_then(|like| pty::size(like).ok()).filter(|size| size.rows > 0 && size.columns > 0);
+    // One that does not tell its size (0 by 0) has the command find out by other means, as it would without gco.
+    let size = like.and_then(|like| pty::size(like).ok());
     let mut terminals = Terminals {
         wanted,
         masters: [None, None],

@@ -7,12 +7,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{Termios, tcgetattr};
 use nix::unistd::Pid;
 
 use crate::harness::{DEADLINE, Gco};
@@ -22,6 +23,7 @@ pub struct Pty {
     master: Option<File>,
     child: Child,
     screen: Vec<u8>,
+    deadline: Duration,
 }
 
 nix::ioctl_write_ptr_bad!(set_window_size, nix::libc::TIOCSWINSZ, Winsize);
@@ -58,7 +60,7 @@ impl Gco<'_> {
             });
         }
         let child = self.command.spawn().unwrap();
-        Pty { master: Some(master), child, screen: Vec::new() }
+        Pty { master: Some(master), child, screen: Vec::new(), deadline: DEADLINE }
     }
 }
 
@@ -69,6 +71,16 @@ impl Pty {
 
     pub fn kill(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// It does many things one after the other, each of which could take its time.
+    pub fn takes_long(&mut self) {
+        self.deadline = 10 * DEADLINE;
+    }
+
+    /// The terminal's modes.
+    pub fn modes(&self) -> Termios {
+        tcgetattr(self.master.as_ref().unwrap()).unwrap()
     }
 
     /// Everything shown so far.
@@ -103,7 +115,7 @@ impl Pty {
             }
             let more = self.read();
             assert!(
-                more && start.elapsed() < DEADLINE,
+                more && start.elapsed() < self.deadline,
                 "waited for {pattern:?} on the terminal, which shows {shown:?}"
             );
         }
@@ -121,7 +133,7 @@ impl Pty {
                 return (status, std::mem::take(&mut self.screen));
             }
             assert!(
-                start.elapsed() < DEADLINE,
+                start.elapsed() < self.deadline,
                 "the command on the terminal goes on; shown: {}",
                 self.screen.escape_ascii()
             );
@@ -131,7 +143,7 @@ impl Pty {
     /// Reads what there is, waiting a moment for it. `false` once nothing more can come.
     fn read(&mut self) -> bool {
         let Some(master) = self.master.as_mut() else {
-            std::thread::park_timeout(std::time::Duration::from_millis(2));
+            std::thread::park_timeout(Duration::from_millis(2));
             return false;
         };
         let mut watched = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
