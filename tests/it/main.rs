@@ -40,6 +40,7 @@ mod start;
 mod status;
 mod tail;
 mod tail_follow;
+mod terminal_bytes;
 mod terminal_ends;
 mod terminal_probe;
 mod tools;
