@@ -64,7 +64,7 @@ pub fn main(inherited: Inherited) -> i32 {
     let result = match Cli::try_parse_from(words) {
         Ok(cli) => match cli.command {
             Command::Run(args) => run::run(*args, inherited),
-            Command::Tasks(args) => tasks::run(args),
+            Command::Tasks(args) => tasks::run(args, &inherited),
         },
         Err(error) => return refused(&error, is_run),
     };

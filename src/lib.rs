@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`cli`] | the command line as a whole |
 //! | [`commands`] | one file a command: its arguments, what it does |
+//! | [`present`] | a task's lines on stdout, for the commands that show them |
 //! | [`supervise`] | running a task: front-end, supervisor, keeper, spool |
 //! | [`observe`] | one task seen from outside: its log as it grows, its end |
 //! | [`store`] | the status directory: claim, load, scan, prune, replace |
@@ -15,7 +16,7 @@
 //! | [`task`] | the nouns: id, record, state, outcome. Pure |
 //! | [`failure`] | messages for people, with hints and exit codes |
 //!
-//! Imports run downwards only: `cli` → `commands` → {`supervise`, `observe`} → {`store`, `view`} → {`log`, `sys`} →
+//! Imports run downwards only: `cli` → `commands` → `present` → {`supervise`, `observe`} → {`store`, `view`} → {`log`, `sys`} →
 //! `task`; `failure` may be used by all. `tests/it/house.rs` keeps it so.
 //!
 //! Around it: `completions/` and `man/` are made from the code (`tests/generated`), what README.md shows is tried
@@ -32,6 +33,7 @@ pub mod commands;
 pub mod failure;
 pub mod log;
 pub mod observe;
+pub mod present;
 pub mod store;
 pub mod supervise;
 pub mod sys;

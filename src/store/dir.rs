@@ -148,6 +148,12 @@ impl StatusDir {
         self.path.join(format!(".{id}.lock"))
     }
 
+    /// Where those who want to attach to task `id` knock.
+    #[must_use]
+    pub fn door(&self, id: &TaskId) -> PathBuf {
+        self.path.join(format!(".{id}.attach"))
+    }
+
     /// Gives a newly made file to the directory's owner, if root made it in somebody else's directory: it is theirs to use.
     pub fn hand_over(&self, file: impl AsFd) {
         if self.owner != geteuid().as_raw() {

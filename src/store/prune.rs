@@ -196,9 +196,10 @@ fn ended(record: &Record) -> Option<i64> {
 /// What is at the leftover's path, if it is a leftover: a file of gco's own kind that has been left alone, with
 /// no task that could need it.
 fn still_left(dir: &StatusDir, leftover: &Leftover, here: &Here) -> Option<Metadata> {
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
     let meta = fs::symlink_metadata(&leftover.path).ok()?;
-    let is_ours = meta.is_file() && meta.nlink() == 1 && dir.trusts(meta.uid());
+    let is_plain = meta.is_file() || meta.file_type().is_socket();
+    let is_ours = is_plain && meta.nlink() == 1 && dir.trusts(meta.uid());
     // A time in the future says nothing about how long ago it was.
     let age = SystemTime::now().duration_since(meta.modified().ok()?).unwrap_or_default();
     if !is_ours || age < LEFT_ALONE {

@@ -171,7 +171,8 @@ fn kind(name: &str) -> Option<Kind> {
     if let Some(stem) = hidden.strip_suffix(".lock") {
         return id(stem).map(Kind::Lock);
     }
-    if let Some(stem) = hidden.strip_suffix(".cancel").or_else(|| hidden.strip_suffix(".cancelling")) {
+    let beside = [".cancel", ".cancelling", ".attach"].into_iter().find_map(|end| hidden.strip_suffix(end));
+    if let Some(stem) = beside {
         return id(stem).map(Kind::Request);
     }
     if let Some(line) = LineName::from_file_name(name) {
@@ -226,6 +227,7 @@ mod tests {
         assert_eq!(kind(".a-1-2.Xy12.tmp"), Some(Kind::Temporary));
         assert_eq!(kind(".a-1.cancel"), Some(Kind::Request(id("a-1")?)));
         assert_eq!(kind(".a-1.cancelling"), Some(Kind::Request(id("a-1")?)));
+        assert_eq!(kind(".a-1.attach"), Some(Kind::Request(id("a-1")?)));
         assert_eq!(kind(".group-a.lock.line"), LineName::group("a.lock").ok().map(Kind::Line));
         assert_eq!(kind(".group-a.lock"), Some(Kind::Lock(id("group-a")?)));
         for other in [

@@ -132,6 +132,7 @@ impl Supervisor {
         if let Some(front) = self.handover.front_process.as_ref().filter(|_| !self.handover.detach) {
             front.send(if stop { libc::SIGSTOP } else { libc::SIGCONT });
         }
+        self.stop_guests(stop);
     }
 
     /// Has the command reaped, by whoever is its parent.

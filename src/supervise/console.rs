@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::PollFlags;
 
 use crate::sys::descriptors::{Kind, kind};
 use crate::sys::pty::{self, Modes};
@@ -33,6 +34,8 @@ pub struct Console {
     /// The command is over, and nothing is read any more.
     is_stopped: bool,
     leaving: Finder,
+    /// No other keys are passed on.
+    only_leaves: bool,
     /// gco has set the terminal up to be read key by key.
     is_held: bool,
     /// Somebody else reads it, until it is looked at again.
@@ -65,9 +68,16 @@ impl Console {
             waiting: Vec::new(),
             is_stopped: false,
             leaving,
+            only_leaves: false,
             is_held: false,
             busy_until: None,
         }
+    }
+
+    /// Whatever is typed goes nowhere, but the keys that leave, of which Ctrl-C is one then.
+    #[must_use]
+    pub fn for_leaving_only(self) -> Self {
+        Self { only_leaves: true, ..self }
     }
 
     /// Keeps the end from which the command gets its keys.
@@ -116,16 +126,16 @@ impl Console {
 
     /// What to wait for: the keyboard, or that there is room for its keys.
     #[must_use]
-    pub fn wanted(&self) -> Option<(BorrowedFd<'_>, bool)> {
+    pub fn wanted(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         if self.is_stopped {
             return None;
         }
         if !self.waiting.is_empty() {
-            return Some((self.keys.as_fd(), true));
+            return Some((self.keys.as_fd(), PollFlags::POLLOUT));
         }
         let keyboard =
             self.keyboard.as_ref().filter(|_| self.busy_until.is_none_or(|until| until <= Instant::now()));
-        keyboard.map(|keyboard| (keyboard.as_fd(), false))
+        keyboard.map(|keyboard| (keyboard.as_fd(), PollFlags::POLLIN))
     }
 
     /// When to look again, if nothing is waited for.
@@ -165,6 +175,14 @@ impl Console {
             }
             Ok(taken) => {
                 let leaves = self.leaving.take(&block[..taken], &mut self.waiting);
+                if self.only_leaves {
+                    self.waiting.clear();
+                    return if leaves || block[..taken].contains(&INTERRUPT) {
+                        Typed::Leave
+                    } else {
+                        Typed::Keys
+                    };
+                }
                 self.send();
                 if leaves { Typed::Leave } else { Typed::Keys }
             }
@@ -203,6 +221,9 @@ impl Console {
 
 /// The key that ends the input of a terminal in its usual modes.
 const END_OF_INPUT: u8 = 4;
+
+/// The key that interrupts, on any terminal that people use.
+const INTERRUPT: u8 = 3;
 
 fn is_in_front(keyboard: &OwnedFd) -> bool {
     // On a terminal that is not the controlling one there is no foreground.

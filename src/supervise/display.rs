@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU16;
 
-use super::viewer::{Manner, Viewer};
+use super::viewer::{Manner, Viewer, ViewerId};
 use crate::sys::pty::Size;
 use crate::task::Stream;
 use crate::task::screen::Screen;
@@ -20,6 +20,8 @@ pub struct Display {
     size: Size,
     /// Who looks.
     pub viewers: Vec<Viewer>,
+    /// Who came last.
+    last: ViewerId,
 }
 
 impl std::fmt::Debug for Display {
@@ -37,7 +39,20 @@ impl Display {
     /// One that nobody looks at yet, with terminals that are as a predecessor knew them.
     #[must_use]
     pub fn new(screen: Screen, size: Size) -> Self {
-        Self { screen, picture: None, size, viewers: Vec::new() }
+        Self { screen, picture: None, size, viewers: Vec::new(), last: ViewerId::default() }
+    }
+
+    /// Lets somebody look.
+    pub fn add(&mut self, mut viewer: Viewer) {
+        self.last = self.last.next();
+        viewer.id = self.last;
+        self.viewers.push(viewer);
+    }
+
+    /// The place of a viewer that is still there.
+    #[must_use]
+    pub fn at(&self, viewer: ViewerId) -> Option<usize> {
+        self.viewers.iter().position(|one| one.id == viewer)
     }
 
     /// Shows `bytes`, which are those of `stream` if they are of any, to all who look at that.

@@ -262,15 +262,26 @@ impl Supervisor {
         if Stream::BOTH.into_iter().all(|stream| !self.machine.is_open(stream)) {
             self.drop_lock();
         }
+        if let Some(report) = self.end_report() {
+            self.tell_unread();
+            self.tidy_seats();
+            self.tell(&report);
+        }
+        self.handover.control.set_phase(Phase::Told);
+        self.front_left();
+    }
+
+    /// How the task ended, for whoever sits before it.
+    pub(super) fn end_report(&mut self) -> Option<Report> {
         let not_started = self.handover.control.start_error();
         let not_started = not_started
             .map(|error| Report::NotStarted { code: error.exit_code(), why: self.why_not_started(error) });
-        let not_wanted = self.not_wanted.take().filter(|_| not_started.is_none());
+        let not_wanted = self.not_wanted.clone().filter(|_| not_started.is_none());
         let not_started = not_started.or(not_wanted.map(|why| Report::NotStarted {
             code: EXIT_NOT_WANTED,
             why: format!("'{}' was not started: {why}", self.handover.facts.id),
         }));
-        let report = not_started.or_else(|| {
+        not_started.or_else(|| {
             let outcome = self.outcome()?;
             let exit = match (self.handover.control.exit(), outcome.signal, outcome.exit_code) {
                 // As the record has it, where gco made it end.
@@ -279,15 +290,8 @@ impl Supervisor {
                 (_, Some(signal), _) => Exit::Signal(signal),
                 (exit, None, None) => exit.map(|(exit, ..)| exit)?,
             };
-            Some(Report::Ended { exit, words: words_for_end(&outcome), trouble: self.final_trouble.take() })
-        });
-        if let Some(report) = report {
-            self.tell_unread();
-            self.tidy_seats();
-            self.tell(&report);
-        }
-        self.handover.control.set_phase(Phase::Told);
-        self.front_left();
+            Some(Report::Ended { exit, words: words_for_end(&outcome), trouble: self.final_trouble.clone() })
+        })
     }
 
     /// There is to be no task: its files go, the record first.

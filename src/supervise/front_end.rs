@@ -260,9 +260,7 @@ impl FrontEnd {
             PollFd::new(self.supervisor.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
         ];
-        fds.extend(wanted.map(|(fd, is_for_room)| {
-            PollFd::new(fd, if is_for_room { PollFlags::POLLOUT } else { PollFlags::POLLIN })
-        }));
+        fds.extend(wanted.map(|(fd, flags)| PollFd::new(fd, flags)));
         let look_again = self.console.as_ref().and_then(Console::deadline);
         let until = self.let_go_of_stderr_at.into_iter().chain(look_again).min();
         match poll(&mut fds, poll_timeout(until)) {

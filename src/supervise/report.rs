@@ -38,6 +38,8 @@ pub struct Facts {
     pub attempts: u64,
     /// What the task had to wait for.
     pub turn: Turn,
+    /// The command has a terminal.
+    pub pty: bool,
     /// The path of its log.
     pub log_path: String,
     /// When the task was made, in seconds since 1970.
@@ -115,6 +117,9 @@ pub fn record(facts: &Facts, status: &Status) -> Record {
     if facts.attempts > 1 {
         record.set(field::ATTEMPT, status.attempt);
         record.set(field::ATTEMPTS, facts.attempts);
+    }
+    if facts.pty {
+        record.set(field::PTY, true);
     }
     let after: Vec<&str> = facts.turn.after.iter().chain(&facts.turn.after_any).map(TaskId::as_str).collect();
     if !after.is_empty() {

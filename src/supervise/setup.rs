@@ -103,7 +103,7 @@ pub fn set_up(
     let stdin_closed = inherited.was_closed(0) && !spec.detach;
     let hook = spec.on_finish.as_ref().map(|command| Hook::new(command, spec, &inherited));
     let mut start = Start { program: program(spec, None)?, stdin_closed, inherited, ends, terminal };
-    let mut facts = facts(spec);
+    let mut facts = Facts { pty: inner.is_some(), ..facts(spec) };
     let mut warnings = Vec::new();
     let (tracking, claimed) = if track {
         match claim(&mut facts) {
@@ -215,6 +215,7 @@ fn facts(spec: &Spec) -> Facts {
         pid_namespace: process::pid_namespace(),
         labels: spec.labels.clone(),
         total: spec.total,
+        pty: false,
         log_path: String::new(),
         attempts: spec.retry.attempts,
         turn: spec.turn.clone(),

@@ -10,7 +10,7 @@ use super::journal::Shown;
 use super::message::Report;
 use super::supervisor::Supervisor;
 use super::terminals::Moved;
-use super::viewer::{Manner, Viewer};
+use super::viewer::{Manner, Viewer, ViewerId};
 use crate::sys::pty::{self, Modes};
 use crate::task::Stream;
 
@@ -130,7 +130,7 @@ impl Supervisor {
         if self.handover.control.is_terminal_held() {
             viewer.is_held_from(seat.modes);
         }
-        self.display.viewers.push(viewer);
+        self.display.add(viewer);
     }
 
     /// Has each viewer's terminal be as the command wants to read.
@@ -143,7 +143,9 @@ impl Supervisor {
         let Some(inner) = main.filter(|_| is_on).and_then(|main| Modes::of(main).ok()) else { return };
         for viewer in &mut self.display.viewers {
             if viewer.client.is_some() {
-                viewer.hold(&inner);
+                if !viewer.is_behind {
+                    viewer.hold(&inner);
+                }
             } else if !control.is_behind() {
                 // Announced before: a successor is to give it back.
                 let wants = viewer.manner == Manner::Own || viewer.own_modes().is_some();
@@ -175,11 +177,14 @@ impl Supervisor {
         self.tell_held();
     }
 
-    /// The command is over and all has been shown: the terminals are as they were.
+    /// The command is over and all has been shown: its caller's terminal is as it was.
     pub(super) fn tidy_seats(&mut self) {
-        for viewer in &mut self.display.viewers {
+        // Those who attached are seen off one by one, when they have seen all.
+        for viewer in self.display.viewers.iter_mut().filter(|viewer| viewer.client.is_none()) {
             viewer.tidy(&self.display.screen);
         }
+        // Once: the front-end ends now, and the terminal is somebody else's from then on.
+        self.display.viewers.retain(|viewer| viewer.client.is_some());
         self.handover.control.set_terminal_held(false);
     }
 
@@ -237,8 +242,9 @@ impl Supervisor {
     }
 
     /// A viewer's terminal can take more, or has gone.
-    pub(super) fn viewer_changed(&mut self, at: usize, events: PollFlags) {
-        let Some(viewer) = self.display.viewers.get_mut(at) else { return };
+    pub(super) fn viewer_changed(&mut self, viewer: ViewerId, events: PollFlags) {
+        let Some(at) = self.display.at(viewer) else { return };
+        let viewer = &mut self.display.viewers[at];
         let is_gone = events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP);
         if is_gone || viewer.go_on().is_err() {
             self.viewer_gone(at);
@@ -247,8 +253,12 @@ impl Supervisor {
 
     /// A viewer's terminal has gone.
     pub(super) fn viewer_gone(&mut self, at: usize) {
-        // gco's caller is told of that by its own; it may want the command to end.
-        self.display.viewers.remove(at);
+        if self.display.viewers[at].client.is_some() {
+            self.guest_gone(at);
+        } else {
+            // gco's caller hears of that by itself; it may want the command to end.
+            self.display.viewers.remove(at);
+        }
     }
 }
 

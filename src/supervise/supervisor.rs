@@ -1,7 +1,7 @@
 //! The supervisor: a thin driver. It waits for descriptors and the machine's deadline, tells the machine what it saw, and
 //! does what the machine says is due.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use super::control::{Phase, Request};
@@ -98,6 +98,10 @@ pub struct Supervisor {
     pub(super) alone_closed_until: Option<Instant>,
     /// The front-end was told that its terminal is held.
     pub(super) told_held: bool,
+    /// Where those who want to attach knock,
+    pub(super) door: Option<OwnedFd>,
+    /// and those who have not said yet what they want.
+    pub(super) guests: Vec<OwnedFd>,
     /// Keys that the command's terminal has not taken yet.
     pub(super) typed: Vec<u8>,
     /// The front-end is to be stopped once it has given back what was typed, or at this time.
@@ -185,6 +189,8 @@ impl Supervisor {
             }),
             alone_closed_until: None,
             told_held: false,
+            door: None,
+            guests: Vec::new(),
             typed: Vec::new(),
             pause_until: None,
             unread: None,
@@ -192,6 +198,7 @@ impl Supervisor {
             handover,
         };
         supervisor.take_seat();
+        supervisor.open_door();
         for stream in Stream::BOTH {
             let n = stream.index();
             if supervisor.handover.sources[n].is_none() {
@@ -242,7 +249,8 @@ impl Supervisor {
                 if is_over || self.front_is_impatient {
                     self.tell_end();
                 }
-                if is_over && !Stream::BOTH.into_iter().any(|stream| self.machine.is_open(stream)) {
+                let is_closed = !Stream::BOTH.into_iter().any(|stream| self.machine.is_open(stream));
+                if is_over && self.see_guests_off() && is_closed {
                     self.leave();
                 }
             }

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 
 use super::message::Report;
 use super::supervisor::Supervisor;
+use super::viewer::ViewerId;
 use crate::sys::pty::{self, Meaning, Modes};
 use crate::sys::time;
 use crate::task::Stream;
@@ -26,7 +27,7 @@ pub(super) enum Typist {
     /// gco's own caller.
     Caller,
     /// This viewer.
-    Viewer(usize),
+    Viewer(ViewerId),
 }
 
 impl Supervisor {
@@ -37,6 +38,9 @@ impl Supervisor {
 
     /// The command is over: what was typed and it has not read is for whoever reads next.
     pub(super) fn stop_typing(&mut self) {
+        for viewer in &mut self.display.viewers {
+            viewer.hand_over_stop();
+        }
         let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
         let Some(main) = main.filter(|_| self.unread.is_none()) else { return };
         // As a shell takes the foreground back: without it this process could not read. Fails if the terminal has been taken from
@@ -82,7 +86,7 @@ impl Supervisor {
     pub(super) fn keys_of(&self, typist: Typist) -> Option<BorrowedFd<'_>> {
         match typist {
             Typist::Caller => self.handover.keys.as_ref().map(AsFd::as_fd),
-            Typist::Viewer(at) => self.display.viewers.get(at)?.keys.as_ref().map(AsFd::as_fd),
+            Typist::Viewer(id) => self.display.viewers[self.display.at(id)?].keys.as_ref().map(AsFd::as_fd),
         }
     }
 
@@ -96,7 +100,11 @@ impl Supervisor {
             _ => {
                 match typist {
                     Typist::Caller => self.handover.keys = None,
-                    Typist::Viewer(at) => self.display.viewers[at].keys = None,
+                    Typist::Viewer(id) => {
+                        if let Some(at) = self.display.at(id) {
+                            self.display.viewers[at].keys = None;
+                        }
+                    }
                 }
                 return;
             }
@@ -143,7 +151,7 @@ impl Supervisor {
     fn stop_viewer(&mut self, typist: Typist, stopped: bool) {
         let at = match typist {
             Typist::Caller => self.seat_at(),
-            Typist::Viewer(at) => Some(at),
+            Typist::Viewer(id) => self.display.at(id),
         };
         if let Some(viewer) = at.and_then(|at| self.display.viewers.get_mut(at))
             && viewer.is_stopped() != stopped

@@ -28,9 +28,23 @@ pub enum Manner {
     LookOnly,
 }
 
+/// Tells viewers of a task apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ViewerId(u64);
+
+impl ViewerId {
+    /// The next one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// Such a terminal.
 #[derive(Debug)]
 pub struct Viewer {
+    /// Which one it is.
+    pub id: ViewerId,
     place: Place,
     /// How it is used.
     pub manner: Manner,
@@ -40,6 +54,8 @@ pub struct Viewer {
     pub keys: Option<OwnedFd>,
     /// The way to whoever has attached; none for gco's own caller, who has another.
     pub client: Option<OwnedFd>,
+    /// Its job is in the background.
+    pub is_behind: bool,
     /// The process that uses it.
     pub process: Option<PidFd>,
     /// The modes that it had before it was held.
@@ -58,11 +74,13 @@ impl Viewer {
     /// Out of descriptors.
     pub fn new(fd: BorrowedFd<'_>, manner: Manner, spill: Option<PathBuf>) -> io::Result<Self> {
         Ok(Self {
+            id: ViewerId::default(),
             place: Place::new(fd)?,
             manner,
             sees: [true; 2],
             keys: None,
             client: None,
+            is_behind: false,
             process: None,
             own: None,
             held: None,
@@ -130,6 +148,15 @@ impl Viewer {
         self.is_stopped = stopped;
     }
 
+    /// The command is over: a terminal that was stopped by a key is stopped by its own means, and lets itself go on.
+    pub fn hand_over_stop(&mut self) {
+        if std::mem::take(&mut self.is_stopped) && !self.backlog.is_empty() {
+            self.give_back();
+            // A terminal that is gone shows nothing anyway.
+            let _ = pty::stop_output(self.place.as_fd());
+        }
+    }
+
     /// Whether it is stopped.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -162,7 +189,7 @@ impl Viewer {
         }
         let Some(own) = self.own else { return };
         let wanted = match self.manner {
-            Manner::Own => own.raw(),
+            Manner::Own | Manner::LookOnly => own.raw(),
             Manner::Shared if !inner.is_by_line() => own.raw(),
             Manner::Shared if !inner.echoes() => own.echoing(false),
             _ => {

@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::hook::Running;
 use super::supervisor::{LOOK, Supervisor};
 use super::typing::Typist;
+use super::viewer::ViewerId;
 use crate::sys::child::Relative;
 use crate::sys::signals::Queue;
 use crate::sys::time::poll_timeout;
@@ -109,7 +110,7 @@ impl Supervisor {
             watch(alone, PollFlags::POLLIN, Watched::Alone);
         }
         if self.takes_keys() {
-            let viewers = (0..self.display.viewers.len()).map(Typist::Viewer);
+            let viewers = self.display.viewers.iter().map(|viewer| Typist::Viewer(viewer.id));
             for typist in viewers.chain([Typist::Caller]) {
                 if let Some(keys) = self.keys_of(typist) {
                     watch(keys, PollFlags::POLLIN, Watched::Keys(typist));
@@ -118,9 +119,18 @@ impl Supervisor {
         } else if let Some(terminal) = self.reads_keys() {
             watch(terminal, PollFlags::POLLOUT, Watched::Typing);
         }
-        for (at, viewer) in self.display.viewers.iter().enumerate() {
+        for viewer in &self.display.viewers {
             let flags = if viewer.is_waiting() { PollFlags::POLLOUT } else { PollFlags::empty() };
-            watch(viewer.as_fd(), flags, Watched::Viewer(at));
+            watch(viewer.as_fd(), flags, Watched::Viewer(viewer.id));
+            if let Some(way) = &viewer.client {
+                watch(way.as_fd(), PollFlags::POLLIN, Watched::Guest(viewer.id));
+            }
+        }
+        for (at, way) in self.guests.iter().enumerate() {
+            watch(way.as_fd(), PollFlags::POLLIN, Watched::Knocking(at));
+        }
+        if let Some(door) = &self.door {
+            watch(door.as_fd(), PollFlags::POLLIN, Watched::Door);
         }
     }
 
@@ -144,7 +154,10 @@ impl Supervisor {
             Watched::Alone => self.take_alone(),
             Watched::Keys(typist) => self.take_keys(typist),
             Watched::Typing => self.type_on(),
-            Watched::Viewer(at) => self.viewer_changed(at, events),
+            Watched::Viewer(viewer) => self.viewer_changed(viewer, events),
+            Watched::Guest(guest) => self.hear_guest(guest),
+            Watched::Knocking(at) => self.receive_guest(at),
+            Watched::Door => self.let_in(),
             Watched::Place(stream) => self.place_changed(stream, events),
         }
     }
@@ -162,5 +175,8 @@ enum Watched {
     Alone,
     Keys(Typist),
     Typing,
-    Viewer(usize),
+    Viewer(ViewerId),
+    Guest(ViewerId),
+    Knocking(usize),
+    Door,
 }

@@ -5,6 +5,7 @@
 
 pub mod child;
 pub mod descriptors;
+pub mod door;
 pub mod fork;
 pub mod limits;
 pub mod lock;

@@ -252,6 +252,16 @@ pub fn control(slave: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Stops the output of the terminal behind `fd`, as its stop key does.
+///
+/// # Errors
+/// It is none, or has gone.
+pub fn stop_output(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the call takes no pointer.
+    Errno::result(unsafe { libc::tcflow(fd.as_raw_fd(), libc::TCOOFF) })?;
+    Ok(())
+}
+
 /// Which process group has the foreground of the terminal. `None` if that cannot be told.
 #[must_use]
 pub fn foreground(fd: impl AsFd) -> Option<i32> {

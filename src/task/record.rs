@@ -59,6 +59,7 @@ pub mod field {
     pub const STARTED_AT: &str = "started_at";
     pub const STATE: &str = "state";
     pub const STDERR_BYTES: &str = "stderr_bytes";
+    pub const PTY: &str = "pty";
     pub const STDOUT_BYTES: &str = "stdout_bytes";
     pub const SUPERVISOR_PID: &str = "supervisor_pid";
     pub const SUPERVISOR_START: &str = "supervisor_start";

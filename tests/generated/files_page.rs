@@ -73,6 +73,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (field::KEY, "string", "The key, with which one runs at once."),
     (field::AFTER, "array of strings", "The ids of the tasks that had to end first."),
     (field::ATTEMPT, "integer", "Which attempt this is or was, from 1; there if more than one is allowed."),
+    (field::PTY, "boolean", "true if the command has a terminal."),
     (field::ATTEMPTS, "integer", "How many attempts are allowed; there if it is more than one."),
     (
         field::CANCELLED_BY,
@@ -177,6 +178,10 @@ fn directory(page: &mut Page) {
         ".ID.cancel, .ID.cancelling",
         "A request to end the task, by gco tasks cancel, before and after the supervisor has taken it up.",
     );
+    page.entry(
+        ".ID.attach",
+        "The socket of a task whose command has a terminal, at which gco tasks attach knocks.",
+    );
     page.entry(".ID.*.tmp", "A record that is being written.");
     page.entry(
         ".group-NAME.line, .key-KEY.line",
@@ -243,6 +248,7 @@ fn log(page: &mut Page) {
         "What follows the tag is what the command wrote, unchanged, whether it is UTF-8 or not. A part is written when a line is longer than {} KiB, when a partial line (a prompt, a progress bar) has been idle for 100 ms or waiting for 500 ms, and when a stream ends without a newline.",
         MAX_PAYLOAD >> 10
     ));
+    page.text("What a command shows on a terminal is logged as it wrote it, without the carriage return that the terminal puts before each newline. What it draws on the alternate screen (full-screen programs) is left out, and a [gco] line says so where that begins, unless --log-screen is given. What is typed is in it as far as the terminal echoes it.");
     page.text("So each stream can be rebuilt to the byte: what follows its tags in order, with a newline after each line and none after a part. gco tasks tail --raw does that.");
 }
 

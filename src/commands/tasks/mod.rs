@@ -1,5 +1,6 @@
 //! `gco tasks`: reads the status directory and tells the truth.
 
+pub mod attach;
 pub mod cancel;
 pub mod events;
 pub mod limit;
@@ -11,6 +12,8 @@ pub mod wait;
 
 use anyhow::Result;
 use clap::Subcommand;
+
+use crate::sys::start::Inherited;
 
 /// What help and the man page say after the options.
 const MORE: &str = "\
@@ -51,6 +54,7 @@ enum Command {
     #[command(visible_alias = "show")]
     Status(status::Args),
     Tail(tail::Args),
+    Attach(attach::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
     Limit(limit::Args),
@@ -62,11 +66,12 @@ enum Command {
 ///
 /// # Errors
 /// What failed, as a [`Failure`](crate::failure::Failure) where there is more to say than the error itself.
-pub fn run(args: Args) -> Result<i32> {
+pub fn run(args: Args, inherited: &Inherited) -> Result<i32> {
     match args.command {
         Command::List(args) => list::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Attach(args) => attach::run(&args, inherited),
         Command::Wait(args) => wait::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Limit(args) => limit::run(&args),

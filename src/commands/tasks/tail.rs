@@ -1,27 +1,16 @@
 //! `gco tasks tail`: the last lines of a log, and with `-f` those that follow.
-//!
-//! Following ends when the task has ended. A task that is removed meanwhile ends it too, but not one whose supervisor still
-//! holds its lock and so will put its files back.
 
-mod out;
-
-use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
-use std::str::FromStr;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use self::out::Out;
 use crate::failure::Failure;
-use crate::log::join::{Choice, Joiner};
-use crate::log::last::{Wanted, last};
-use crate::log::replay::Replay;
-use crate::observe::{Following, Halt, Sink, Subject};
+use crate::log::join::Choice;
+use crate::observe::Subject;
+use crate::present::{self, Count, LONGEST_LINE, Out, Wish};
 use crate::store::liveness::Here;
-use crate::store::{StatusDir, load, name};
-use crate::sys::watch::Watch;
+use crate::store::{StatusDir, name};
 use crate::sys::window;
 use crate::task::Stream;
 use crate::view::lines::Surface;
@@ -67,36 +56,10 @@ pub struct Args {
     json: bool,
 }
 
-/// How many lines.
-#[derive(Debug, Clone, Copy)]
-enum Count {
-    All,
-    Last(usize),
-}
-
-impl FromStr for Count {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "all" => Some(Count::All),
-            _ if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok().map(Count::Last),
-            _ => None,
-        }
-        .ok_or_else(|| "write a number of lines, or 'all'".to_owned())
-    }
-}
-
 /// The parser before it lets no other name through.
 fn stream_named(name: String) -> Stream {
     if name == Stream::Stdout.as_str() { Stream::Stdout } else { Stream::Stderr }
 }
-
-/// How many bytes of a log are looked at for a number of lines.
-const LOOK_AT_MOST: u64 = 256 * 1024 * 1024;
-
-/// How much of one line is kept to be shown: its last part.
-const LONGEST_LINE: usize = 1024 * 1024;
 
 /// Does it, and gives the exit code: 0 also if a followed task was removed or lost its supervisor.
 ///
@@ -109,89 +72,21 @@ pub fn run(args: &Args) -> Result<i32> {
     let here = Here::ask();
     let subject = Subject { dir: &dir, id: &id, here: &here };
     let out = Out::new(&id, printer(args));
-    if args.follow { follow(&subject, args, out) } else { show_once(&subject, args, out) }
-}
-
-/// Shows what there is.
-fn show_once(subject: &Subject<'_>, args: &Args, mut out: Out<'_>) -> Result<i32> {
-    // The state first: if it is final, so is the log that is read after it.
-    let state = load(subject.dir, subject.id, subject.here).ok().map(|task| task.state);
-    let log = subject.open_log()?;
-    out.begin(state);
-    if let Some(log) = &log {
-        show_lines(log, subject, args, &mut out)?;
-    }
-    out.end(state)?;
-    Ok(0)
-}
-
-/// Shows the lines of `log` that are asked for, and gives the place behind them.
-fn show_lines(log: &File, subject: &Subject<'_>, args: &Args, out: &mut Out<'_>) -> Result<u64> {
-    let unreadable = |error| subject.unreadable_log(&error);
-    let choice = choice(args);
-    let lines = match args.lines {
-        Count::Last(lines) => lines,
-        Count::All => {
-            let size = log.metadata().map_err(unreadable)?.len();
-            let mut replay = Replay::between(0, size);
-            let mut joiner = Joiner::new(choice, LONGEST_LINE);
-            while let Some(entry) = replay.next(log).map_err(unreadable)? {
-                if args.raw {
-                    out.entry(&entry)?;
-                } else if let Some(line) = joiner.push(&entry) {
-                    out.line(line)?;
-                }
-            }
-            for line in joiner.finish() {
-                out.line(line)?;
-            }
-            return Ok(replay.position());
+    let wish = Wish { lines: args.lines, choice: choice(args), raw: args.raw };
+    if args.follow {
+        let state = present::follow(&subject, wish, out)?;
+        if let Some(why) = subject.why_over(state, "followed") {
+            // With stderr gone too there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "{why}");
         }
-    };
-    let wanted = Wanted { lines, choice, look_at_most: LOOK_AT_MOST, longest_line: LONGEST_LINE };
-    let found = last(log, &wanted).map_err(unreadable)?;
-    let is_short = found.cut && found.lines.len() < lines;
-    for line in found.lines {
-        out.line(line)?;
+    } else {
+        present::show(&subject, wish, out)?;
     }
-    if is_short {
-        out.flush()?;
-        say(&Failure::failed("only the last 256 MiB of the log were looked at")
-            .hint("-n all shows everything"));
-    }
-    Ok(found.end)
+    Ok(0)
 }
 
 fn choice(args: &Args) -> Choice {
     Choice { only: args.stream, gco: !args.raw }
-}
-
-/// Says something beside the output. With stderr gone too there is nobody left to tell.
-fn say(what: &Failure) {
-    let _ = writeln!(io::stderr(), "{what}");
-}
-
-/// Shows what there is and then what comes.
-fn follow(subject: &Subject<'_>, args: &Args, mut out: Out<'_>) -> Result<i32> {
-    let mut watch = Watch::new(subject.dir.path(), subject.names());
-    let mut following = Following::begin(subject, &mut watch)?;
-    let from = following.log().map(|log| show_lines(log, subject, args, &mut out)).transpose()?;
-    following.go_to(from.unwrap_or(0));
-    let task =
-        following.to_end(subject, &mut watch, &mut out, io::stdout().as_fd()).map_err(|halt| match halt {
-            Halt::Output(error) => Error::from(error),
-            Halt::Log(failure) => failure.into(),
-            Halt::Record(error) => subject
-                .unreadable_record(&error)
-                .hint("without it nobody can tell when the task ends; leave out --follow")
-                .into(),
-        })?;
-    let state = task.map(|task| task.state);
-    out.end(state)?;
-    if let Some(why) = subject.why_over(state, "followed") {
-        say(&why);
-    }
-    Ok(0)
 }
 
 fn printer(args: &Args) -> Printer {

@@ -1,4 +1,4 @@
-//! Where the lines of `gco tasks tail` go: stdout, gathered into few writes.
+//! Where the lines of a task go: stdout, gathered into few writes.
 //!
 //! Errors are those of writing; a reader that has gone is among them and is for the caller's caller to know.
 
@@ -15,6 +15,7 @@ use crate::view::log::Printer;
 const GATHERED: usize = 64 * 1024;
 
 /// Prints lines to stdout in the form that was asked for.
+#[derive(Debug)]
 pub struct Out<'a> {
     id: &'a TaskId,
     printer: Printer,
@@ -23,6 +24,7 @@ pub struct Out<'a> {
 
 impl<'a> Out<'a> {
     /// Lines of task `id`, printed by `printer`.
+    #[must_use]
     pub fn new(id: &'a TaskId, printer: Printer) -> Self {
         Self { id, printer, gathered: Vec::new() }
     }
@@ -33,12 +35,18 @@ impl<'a> Out<'a> {
     }
 
     /// A line.
+    ///
+    /// # Errors
+    /// What writing said.
     pub fn line(&mut self, line: Shown) -> io::Result<()> {
         self.printer.line(line, &mut self.gathered);
         self.flush_if_much()
     }
 
     /// What comes after all lines; all is written.
+    ///
+    /// # Errors
+    /// What writing said.
     pub fn end(mut self, state: Option<State>) -> io::Result<()> {
         self.printer.end(self.id, state, &mut self.gathered);
         self.flush()
