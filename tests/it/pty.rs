@@ -13,7 +13,6 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{Termios, tcgetattr};
 use nix::unistd::Pid;
 
 use crate::harness::{DEADLINE, Gco};
@@ -86,11 +85,6 @@ impl Pty {
     /// It does many things one after the other, each of which could take its time.
     pub fn takes_long(&mut self) {
         self.deadline = 10 * DEADLINE;
-    }
-
-    /// The terminal's modes.
-    pub fn modes(&self) -> Termios {
-        tcgetattr(self.master.as_ref().unwrap()).unwrap()
     }
 
     /// Everything shown so far.
