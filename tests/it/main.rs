@@ -42,6 +42,7 @@ mod status;
 mod tail;
 mod tail_follow;
 mod terminal_bytes;
+mod terminal_choice;
 mod terminal_ends;
 mod terminal_probe;
 mod tools;
