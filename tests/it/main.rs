@@ -44,6 +44,7 @@ mod tail_follow;
 mod terminal_bytes;
 mod terminal_choice;
 mod terminal_ends;
+mod terminal_killed;
 mod terminal_probe;
 mod tools;
 mod untracked;
