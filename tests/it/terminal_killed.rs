@@ -61,7 +61,7 @@ fn killed_at_full_speed(names: &[&str], seed: u64) {
             let size = || fs::metadata(&log).map_or(0, |meta| meta.len());
             let mut next = 0;
             for name in names.iter().cycle() {
-                next += numbers.below(200 << 10) + 1;
+                next += numbers.below(1 << 20) + 1;
                 eventually("the log to grow", || {
                     (over.load(Ordering::Relaxed) || size() >= next).then_some(())
                 });
