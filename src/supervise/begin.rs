@@ -89,13 +89,17 @@ pub fn live(spec: &Spec, inherited: Inherited, mut beginning: Beginning) -> ! {
     };
     handover.control.set_behind(behind);
     if let Some(trouble) = trouble {
+        if let Some(terminal) = &terminal {
+            // A terminal that is stopped misses it; it is in the record.
+            let _ = nix::unistd::write(terminal, format!("gco: {trouble}\n").as_bytes());
+        }
         handover.warn(trouble);
     }
     handover.front = Some(front);
     handover.front_process = PidFd::open(front_pid).ok();
     let report = match claimed {
         setup::Claimed::As(id) => {
-            if let Some(terminal) = terminal {
+            if let Some(terminal) = &terminal {
                 // Before the command can write anything. A terminal that is stopped misses it.
                 let _ = nix::unistd::write(terminal, format!("gco: task {id}\n").as_bytes());
             }

@@ -8,10 +8,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::PollFlags;
+use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::sys::descriptors::{Kind, kind};
+use super::viewing::Wanted;
+use crate::sys::descriptors::{Kind, copy_above, key_pipe, kind, standard};
 use crate::sys::pty::{self, Modes};
+use crate::sys::signals::Queue;
+use crate::sys::terminal::controlling_terminal;
+use crate::sys::time::poll_timeout;
+use crate::task::Spec;
 use crate::task::keys::Finder;
 
 /// How soon to look again at a keyboard that somebody else reads.
@@ -34,7 +39,7 @@ pub struct Console {
     /// The command is over, and nothing is read any more.
     is_stopped: bool,
     leaving: Finder,
-    /// No other keys are passed on.
+    /// No other keys are passed on, and Ctrl-C leaves, too.
     only_leaves: bool,
     /// gco has set the terminal up to be read key by key.
     is_held: bool,
@@ -72,12 +77,6 @@ impl Console {
             is_held: false,
             busy_until: None,
         }
-    }
-
-    /// Whatever is typed goes nowhere, but the keys that leave, of which Ctrl-C is one then.
-    #[must_use]
-    pub fn for_leaving_only(self) -> Self {
-        Self { only_leaves: true, ..self }
     }
 
     /// Keeps the end from which the command gets its keys.
@@ -230,13 +229,53 @@ fn is_in_front(keyboard: &OwnedFd) -> bool {
     pty::foreground(keyboard).is_none_or(|group| group == nix::unistd::getpgrp().as_raw())
 }
 
-/// The terminal at which this process's caller sits: standard input if that is one, else the controlling one.
+/// Waits for something to happen on the `way` to the supervisor, among `signals` or at the keyboard, or for the time
+/// `until`, and sees to what is typed.
+pub fn wait(
+    way: BorrowedFd<'_>,
+    signals: &Queue,
+    console: &mut Option<Console>,
+    until: Option<Instant>,
+) -> Typed {
+    let mut fds = vec![PollFd::new(way, PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    let wanted = console.as_ref().and_then(Console::wanted);
+    fds.extend(wanted.map(|(fd, flags)| PollFd::new(fd, flags)));
+    let look_again = console.as_ref().and_then(Console::deadline);
+    match poll(&mut fds, poll_timeout(until.into_iter().chain(look_again).min())) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        // Out of memory for the moment.
+        Err(_) => std::thread::sleep(Duration::from_millis(1)),
+    }
+    let is_ready = fds.get(2).and_then(PollFd::any).unwrap_or(false);
+    match console {
+        Some(console) if is_ready || look_again.is_some_and(|at| at <= Instant::now()) => console.go_on(),
+        _ => Typed::Keys,
+    }
+}
+
+/// The keyboard of gco's caller, and the end from which the command gets its keys; `None` if it has no terminal.
 ///
 /// # Errors
 /// Out of descriptors.
-pub fn keyboard(input: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
-    if kind(input) == Kind::Terminal {
-        return crate::sys::descriptors::copy_above(input).map(Some);
+pub fn of_caller(spec: &Spec, wanted: Wanted) -> io::Result<Option<(Console, OwnedFd)>> {
+    if !wanted.any() || spec.detach {
+        return Ok(None);
     }
-    Ok(crate::sys::terminal::controlling_terminal())
+    // What is to be the command's input, or where somebody may be asked who has none left.
+    let keyboard = if wanted.input { Some(copy_above(standard(0))?) } else { controlling_terminal() };
+    let Some(keyboard) = keyboard else { return Ok(None) };
+    let (read, write) = key_pipe()?;
+    Ok(Some((Console::new(keyboard, write, spec.detach_keys.clone()), read)))
+}
+
+/// The keyboard of somebody who attaches, and the end from which the command gets its keys. Whoever `only_looks` types the
+/// keys that leave all the same.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn of_guest(leaving: &[u8], only_looks: bool) -> io::Result<(Console, OwnedFd)> {
+    let (read, write) = key_pipe()?;
+    let console = Console::new(copy_above(standard(0))?, write, leaving.to_vec());
+    // The supervisor has the terminal be read key by key at once.
+    Ok((Console { is_held: true, only_leaves: only_looks, ..console }, read))
 }

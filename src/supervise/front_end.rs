@@ -8,23 +8,17 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, poll};
-
 use super::begin::{self, Beginning};
 use super::console::{self, Console, Typed};
 use super::handover::release;
 use super::message::{Heard, Order, Report};
 use super::viewing::Wanted;
 use crate::failure::{EXIT_GCO_FAILED, EXIT_STILL_RUNNING, Failure, io_words};
-use crate::sys::descriptors::{
-    Kind, close_foreign, copy_above, key_pipe, kind, message_pair, put_in_place, standard,
-};
+use crate::sys::descriptors::{Kind, close_foreign, copy_above, kind, message_pair, put_in_place, standard};
 use crate::sys::fork::{Side, fork};
 use crate::sys::signals::{Queue, default_sigchld, die_of, unblock};
 use crate::sys::start::Inherited;
 use crate::sys::terminal::has_controlling_terminal;
-use crate::sys::time::poll_timeout;
 use crate::task::spec::OnConflict;
 use crate::task::{Exit, Spec, Stream, TaskId};
 
@@ -108,7 +102,7 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<Finished,
         Failure::new(EXIT_GCO_FAILED, format!("cannot start a supervisor: {}", io_words(&error)))
     };
     let terminals = Wanted::of(spec.pty, spec.detach, &inherited);
-    let (mut console, keys) = console(&spec, terminals).map_err(cannot)?.unzip();
+    let (mut console, keys) = console::of_caller(&spec, terminals).map_err(cannot)?.unzip();
     let of_terminal = OF_TERMINAL.into_iter().filter(|_| console.is_some());
     let is_free = |&s: &i32| !inherited.ignores(s) && !inherited.blocks(s);
     let wanted = PASSED_ON.into_iter().filter(is_free).chain(of_terminal);
@@ -227,7 +221,8 @@ impl FrontEnd {
             if self.let_go_of_stderr_at.take_if(|at| *at <= Instant::now()).is_some() {
                 release(2);
             }
-            match self.wait() {
+            let until = self.let_go_of_stderr_at;
+            match console::wait(self.supervisor.as_fd(), &self.signals, &mut self.console, until) {
                 Typed::Keys => {}
                 Typed::Leave => self.order(Order::Leave),
                 Typed::Gone if self.has_lost_terminal() => return Ok(self.hung_up()),
@@ -251,28 +246,6 @@ impl FrontEnd {
             self.order(Order::HungUp);
         }
         End::Signal(libc::SIGHUP)
-    }
-
-    /// Waits for something to happen, and sees to what is typed.
-    fn wait(&mut self) -> Typed {
-        let wanted = self.console.as_ref().and_then(Console::wanted);
-        let mut fds = vec![
-            PollFd::new(self.supervisor.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-        ];
-        fds.extend(wanted.map(|(fd, flags)| PollFd::new(fd, flags)));
-        let look_again = self.console.as_ref().and_then(Console::deadline);
-        let until = self.let_go_of_stderr_at.into_iter().chain(look_again).min();
-        match poll(&mut fds, poll_timeout(until)) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            // Out of memory for the moment.
-            Err(_) => std::thread::sleep(Duration::from_millis(1)),
-        }
-        let is_ready = fds.get(2).and_then(PollFd::any).unwrap_or(false);
-        match &mut self.console {
-            Some(console) if is_ready || look_again.is_some_and(|at| at <= Instant::now()) => console.go_on(),
-            _ => Typed::Keys,
-        }
     }
 
     fn told(&mut self, report: Report) -> Result<Option<End>, Failure> {
@@ -435,16 +408,4 @@ impl FrontEnd {
 fn say(words: &str) {
     // In one piece: the command may be writing there, too.
     let _ = io::stderr().write_all(format!("{words}\n").as_bytes());
-}
-
-/// What is typed, and the end of it that the supervisor reads; `None` if the command has no terminal.
-fn console(spec: &Spec, wanted: Wanted) -> io::Result<Option<(Console, OwnedFd)>> {
-    if !wanted.any() || spec.detach {
-        return Ok(None);
-    }
-    let keyboard =
-        if wanted.input { Some(copy_above(standard(0))?) } else { console::keyboard(standard(0))? };
-    let Some(keyboard) = keyboard else { return Ok(None) };
-    let (read, write) = key_pipe()?;
-    Ok(Some((Console::new(keyboard, write, spec.detach_keys.clone()), read)))
 }

@@ -216,11 +216,9 @@ impl Supervisor {
                 self.before = now.filter(|&group| Some(group) != nix_group());
             }
             let command = control.command().filter(|_| control.exit().is_none());
-            let group = if behind { nix_group() } else { self.before.take().or(command) };
-            if let Some(group) = group {
-                // Fails if that group is gone: then nobody is there who could read.
-                let _ = pty::set_foreground(main, group);
-            }
+            let groups = if behind { [nix_group(), None] } else { [self.before.take(), command] };
+            // One that is gone cannot have it; if none can, nobody is there who could read.
+            groups.into_iter().flatten().any(|group| pty::set_foreground(main, group).is_ok());
         }
         if !behind {
             self.hold_seats();

@@ -305,6 +305,9 @@ impl Supervisor {
         if !self.told_stopped {
             // A predecessor may have had the front-end stop, and not have seen the command go on.
             self.tell_stopped(None);
+        } else if self.handover.front_process.as_ref().is_some_and(|front| !front.is_stopped()) {
+            // A predecessor may not have got to stopping it.
+            self.tell_stopped(control.stopped());
         }
         if control.phase() == Phase::Underway {
             self.check_files();

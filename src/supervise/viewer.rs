@@ -28,6 +28,14 @@ pub enum Manner {
     LookOnly,
 }
 
+/// Modes that a terminal was given.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    wanted: Modes,
+    /// A terminal need not take all of them.
+    made: Modes,
+}
+
 /// Tells viewers of a task apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ViewerId(u64);
@@ -60,8 +68,8 @@ pub struct Viewer {
     pub process: Option<PidFd>,
     /// The modes that it had before it was held.
     own: Option<Modes>,
-    /// Those that it was given.
-    held: Option<Modes>,
+    /// Those that it was given, and what it made of them.
+    held: Option<Held>,
     /// It was stopped by a key.
     is_stopped: bool,
     backlog: Backlog,
@@ -178,7 +186,7 @@ impl Viewer {
     /// It is known to be held already, and had these modes before: a predecessor did it.
     pub fn is_held_from(&mut self, own: Modes) {
         self.own = Some(own);
-        self.held = Modes::of(self.place.as_fd()).ok();
+        self.held = Modes::of(self.place.as_fd()).ok().map(|made| Held { wanted: made, made });
     }
 
     /// Has the terminal be as the command wants to read, whose own terminal has the modes `inner`.
@@ -197,8 +205,8 @@ impl Viewer {
                 return;
             }
         };
-        if self.held != Some(wanted) && wanted.set(self.place.as_fd()).is_ok() {
-            self.held = Modes::of(self.place.as_fd()).ok();
+        if self.held.is_none_or(|held| held.wanted != wanted) && wanted.set(self.place.as_fd()).is_ok() {
+            self.held = Modes::of(self.place.as_fd()).ok().map(|made| Held { wanted, made });
         }
     }
 
@@ -206,7 +214,7 @@ impl Viewer {
     pub fn give_back(&mut self) {
         let (Some(held), Some(own)) = (self.held.take(), self.own) else { return };
         // Unless somebody else has set it up meanwhile: a shell, most likely.
-        if Modes::of(self.place.as_fd()).is_ok_and(|now| now == held) {
+        if Modes::of(self.place.as_fd()).is_ok_and(|now| now == held.made) {
             // A terminal that is gone needs no modes.
             let _ = own.set(self.place.as_fd());
         }

@@ -7,15 +7,14 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use serde_json::json;
 
-use super::console::{Console, Typed};
+use super::console::{self, Console, Typed};
 use super::message::{Heard, Order, Report};
 use crate::failure::{Failure, io_words};
 use crate::store::StatusDir;
-use crate::sys::descriptors::{copy_above, key_pipe, standard};
+use crate::sys::descriptors::standard;
 use crate::sys::door;
 use crate::sys::pty::Modes;
 use crate::sys::signals::{Queue, die_of, unblock};
@@ -104,17 +103,16 @@ pub fn visit(
                 _ => return Err(cannot(error)),
             },
         };
-        let (keys, console) = console(only_looks, leaving).map_err(cannot)?.unzip();
+        let (console, keys) = console::of_guest(leaving, only_looks).map_err(cannot)?;
         let terminal = standard(1);
         let hello = json!(["attach", only_looks]).to_string();
-        let keys = keys.as_ref().map(AsFd::as_fd);
-        let descriptors: Vec<_> = [terminal].into_iter().chain(keys).collect();
-        if door::hand_over(way.as_fd(), hello.as_bytes(), &descriptors).is_err() {
+        if door::hand_over(way.as_fd(), hello.as_bytes(), &[terminal, keys.as_fd()]).is_err() {
             lost_at.get_or_insert_with(Instant::now);
             continue;
         }
         let signals = queue().map_err(cannot)?;
-        let mut visit = Visit { way, signals, console, had_terminal: has_controlling_terminal() };
+        let mut visit =
+            Visit { way, signals, console: Some(console), had_terminal: has_controlling_terminal() };
         let visited = visit.stay();
         if visited != Visited::Lost {
             return Ok(visited);
@@ -135,16 +133,6 @@ pub fn visit(
 pub fn end_by(signal: i32) -> i32 {
     die_of(signal);
     128 + signal
-}
-
-/// What is typed, and the end of it that the supervisor reads.
-fn console(only_looks: bool, leaving: &[u8]) -> io::Result<Option<(OwnedFd, Console)>> {
-    let (read, write) = key_pipe()?;
-    let mut console = Console::new(copy_above(standard(0))?, write, leaving.to_vec());
-    // By the supervisor, at once.
-    console.held(true);
-    // Whoever only looks types the keys that leave all the same.
-    Ok(Some((read, if only_looks { console.for_leaving_only() } else { console })))
 }
 
 impl Visit {
@@ -183,7 +171,7 @@ impl Visit {
                     Heard::Gone => return Visited::Lost,
                 }
             }
-            match self.wait() {
+            match console::wait(self.way.as_fd(), &self.signals, &mut self.console, None) {
                 Typed::Leave => self.order(Order::Leave),
                 Typed::Gone if self.had_terminal && !has_controlling_terminal() => {
                     return Visited::Signal(libc::SIGHUP);
@@ -212,26 +200,6 @@ impl Visit {
                     let _ = poll(&mut fds, poll_timeout(Some(until)));
                 }
             }
-        }
-    }
-
-    fn wait(&mut self) -> Typed {
-        let wanted = self.console.as_ref().and_then(Console::wanted);
-        let mut fds = vec![
-            PollFd::new(self.way.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-        ];
-        fds.extend(wanted.map(|(fd, flags)| PollFd::new(fd, flags)));
-        let look_again = self.console.as_ref().and_then(Console::deadline);
-        match poll(&mut fds, poll_timeout(look_again)) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            // Out of memory for the moment.
-            Err(_) => std::thread::sleep(Duration::from_millis(1)),
-        }
-        let is_ready = fds.get(2).and_then(PollFd::any).unwrap_or(false);
-        match &mut self.console {
-            Some(console) if is_ready || look_again.is_some_and(|at| at <= Instant::now()) => console.go_on(),
-            _ => Typed::Keys,
         }
     }
 }

@@ -17,7 +17,7 @@ fn start(home: &Home, script: &str) -> String {
     String::from_utf8(output.code(0).stderr("").into_stdout()).unwrap().trim().to_owned()
 }
 
-fn attach<'h>(home: &'h Home, id: &str) -> Pty {
+fn attach(home: &Home, id: &str) -> Pty {
     home.gco(["tasks", "attach", id]).on_pty()
 }
 

@@ -1,5 +1,4 @@
 //! A terminal for a command to run on: its controlling one, 80 columns by 24 rows.
-#![expect(dead_code, reason = "a toolbox: not every tool is in use at all times")]
 
 use std::fs::File;
 use std::io::{self, Read, Write};
