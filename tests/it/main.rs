@@ -46,6 +46,7 @@ mod terminal_choice;
 mod terminal_ends;
 mod terminal_killed;
 mod terminal_probe;
+mod terminal_scarce;
 mod tools;
 mod untracked;
 mod wait;
