@@ -45,6 +45,7 @@ mod terminal_bytes;
 mod terminal_choice;
 mod terminal_ends;
 mod terminal_killed;
+mod terminal_left;
 mod terminal_probe;
 mod terminal_scarce;
 mod tools;
