@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, SpliceFFlags, fcntl, splice};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{posix_openpt, unlockpt};
 
 /// How large a terminal is: rows and columns, and its size in pixels where it is known.
@@ -279,6 +280,14 @@ pub fn set_foreground(fd: impl AsFd, group: i32) -> io::Result<()> {
     // SAFETY: the call reads one number.
     Errno::result(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCSPGRP, &raw const group) })?;
     Ok(())
+}
+
+/// Whether the terminal shows something that has not been taken yet. What has been written counts at once.
+#[must_use]
+pub fn has_more(master: BorrowedFd<'_>) -> bool {
+    let mut watched = [PollFd::new(master, PollFlags::POLLIN)];
+    poll(&mut watched, PollTimeout::ZERO).is_ok()
+        && watched[0].revents().is_some_and(|r| r.contains(PollFlags::POLLIN))
 }
 
 /// Moves what the terminal shows into `pipe`, at most `most` bytes, and gives how many. Never waits.

@@ -132,6 +132,19 @@ impl Pty {
         }
     }
 
+    /// Reads until so many bytes have been shown.
+    pub fn until_count(&mut self, count: usize) {
+        let start = Instant::now();
+        while self.screen.len() < count {
+            let more = self.read();
+            let shown = self.screen.len();
+            assert!(
+                more && start.elapsed() < self.deadline,
+                "waited for {count} bytes on the terminal, got {shown}"
+            );
+        }
+    }
+
     /// Waits for the command's end and gives it, with all that the terminal has shown.
     pub fn wait(mut self) -> (ExitStatus, Vec<u8>) {
         let start = Instant::now();

@@ -246,3 +246,25 @@ fn a_command_that_ends_its_lines_itself() {
     let log = home.log(&home.only_id());
     assert_eq!(rebuild(&log, "stdout").escape_ascii().to_string(), r"raw\r\n\nup\r\ncooked\n\r\n");
 }
+
+#[test]
+fn nothing_is_kept_back_when_a_command_pauses_after_much_output() {
+    let home = Home::new();
+    let gate = crate::tools::Gate::new(&home, "go");
+    // Around where what has been taken and not logged is at its most, in steps that fit nowhere.
+    let script = "import os\nfor n in range(40):\n  left = 99_991\n  while left: left -= os.write(1, b'x' * left)\n  os.write(1, b'\\n')\n  open('go').readline()\n";
+    let args = ["gco", "run", "-q", "--", "python3", "-I", "-S", "-c", script];
+    let mut pty = leader::start(&home, USUAL, &[job(ALL, &args)]);
+    let id = crate::harness::eventually("a task", || home.ids().pop());
+    for n in 1..=40 {
+        let shown = n * (99_991 + 2);
+        pty.until_count(shown);
+        let path = home.tasks().join(format!("{id}.log"));
+        crate::harness::eventually("it to be logged", || {
+            (rebuild(&fs::read(&path).ok()?, "stdout").len() == n * (99_991 + 1)).then_some(())
+        });
+        gate.open();
+    }
+    let (ended, shown) = leader::finish(&home, pty);
+    assert_eq!((ended[0].status, shown.len()), (0, 40 * (99_991 + 2)));
+}
