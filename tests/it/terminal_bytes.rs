@@ -77,7 +77,7 @@ fn print(home: &Home, n: usize) {
         let (length, whole) = (size(&mut numbers), numbers.below(2) == 0);
         let mine = alphabet(err);
         // Only one of them has returns of its own, so that it can be told whose is whose.
-        let mine: Vec<u8> = mine.into_iter().filter(|&byte| byte != b'\r' || n % 2 == 0).collect();
+        let mine: Vec<u8> = mine.into_iter().filter(|&byte| byte != b'\r' || n.is_multiple_of(2)).collect();
         text(&mut numbers, length, &mine, whole)
     };
     let mut written = [make(false), make(true)];

@@ -40,6 +40,11 @@ fn lines(length: usize, numbers: &mut Numbers) -> Vec<u8> {
     bytes
 }
 
+/// Whether this line of a log says that somebody has been replaced.
+fn is_word(line: &[u8]) -> bool {
+    line.starts_with(b"[gco] ") && line.ends_with(b" was killed and has been replaced")
+}
+
 /// A task at full speed, some of whose processes are killed at some moments: by name, in turn.
 fn killed_at_full_speed(names: &[&str], seed: u64) {
     let home = Home::new();
@@ -68,12 +73,20 @@ fn killed_at_full_speed(names: &[&str], seed: u64) {
                 if over.load(Ordering::Relaxed) {
                     return kills;
                 }
-                // Who is just being replaced has been killed enough.
-                if let [pid] = home.gcos(name)[..] {
-                    kills += i32::from(
-                        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).is_ok(),
-                    );
+                let [pid] = home.gcos(name)[..] else { continue };
+                if nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).is_err() {
+                    continue;
                 }
+                kills += 1;
+                // Of both killed at once nobody could know the rest: the next only once this one has been replaced.
+                eventually("it to be replaced", || {
+                    let said = fs::read(&log)
+                        .unwrap_or_default()
+                        .split(|&b| b == b'\n')
+                        .filter(|l| is_word(l))
+                        .count();
+                    (over.load(Ordering::Relaxed) || said >= kills).then_some(())
+                });
                 next = next.max(size());
             }
             kills
