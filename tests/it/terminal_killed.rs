@@ -78,14 +78,13 @@ fn killed_at_full_speed(names: &[&str], seed: u64) {
                     continue;
                 }
                 kills += 1;
-                // Of both killed at once nobody could know the rest: the next only once this one has been replaced.
+                // Of both killed at once nobody could know the rest: the next only once this one has been replaced. The
+                // word of a new keeper comes before the keeper.
                 eventually("it to be replaced", || {
-                    let said = fs::read(&log)
-                        .unwrap_or_default()
-                        .split(|&b| b == b'\n')
-                        .filter(|l| is_word(l))
-                        .count();
-                    (over.load(Ordering::Relaxed) || said >= kills).then_some(())
+                    let text = fs::read(&log).unwrap_or_default();
+                    let said = text.split(|&b| b == b'\n').filter(|line| is_word(line)).count();
+                    let is_back = || matches!(home.gcos(name)[..], [new] if new != pid);
+                    (over.load(Ordering::Relaxed) || said >= kills && is_back()).then_some(())
                 });
                 next = next.max(size());
             }
