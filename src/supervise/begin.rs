@@ -68,9 +68,15 @@ fn set_stage(beginning: &mut Beginning, spec: &Spec, inherited: &Inherited) -> (
 /// The life of a task's first supervisor, in a newly forked process.
 pub fn live(spec: &Spec, inherited: Inherited, mut beginning: Beginning) -> ! {
     // While there still is a terminal.
-    let places = setup::open_places(spec, beginning.wanted, &inherited);
+    let mut places = setup::open_places(spec, beginning.wanted, &inherited);
+    let without = setup::open_places(spec, Wanted::default(), &inherited);
     let terminal = if beginning.announce { private_copy(standard(2)).ok() } else { None };
     let (stage, trouble) = set_stage(&mut beginning, spec, &inherited);
+    match &trouble {
+        // By a pipe, then, and shown as what comes by one.
+        Some(_) => places = without,
+        None => drop(without),
+    }
     let Beginning { track, front, front_pid, behind, .. } = beginning;
     adopt_orphans();
     set_name(c"gco-supervisor");
@@ -94,6 +100,7 @@ pub fn live(spec: &Spec, inherited: Inherited, mut beginning: Beginning) -> ! {
             let _ = nix::unistd::write(terminal, format!("gco: {trouble}\n").as_bytes());
         }
         handover.warn(trouble);
+        Report::NoTerminal.send(front.as_fd());
     }
     handover.front = Some(front);
     handover.front_process = PidFd::open(front_pid).ok();

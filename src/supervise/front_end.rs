@@ -294,6 +294,7 @@ impl FrontEnd {
                 }
             }
             Report::Left => return Ok(Some(self.leave())),
+            Report::NoTerminal => self.console = None,
             Report::Held(held) => {
                 if let Some(console) = &mut self.console {
                     console.held(held);

@@ -127,13 +127,15 @@ fn wait(handover: &Handover, children: Option<&Queue>, guarded: &Guarded) -> Res
     let mut fds = vec![PollFd::new(handover.to_keeper.as_fd(), PollFlags::POLLIN)];
     fds.extend(children.map(|queue| PollFd::new(queue.as_fd(), PollFlags::POLLIN)));
     fds.extend(guarded.process.watched().map(|process| PollFd::new(process, PollFlags::POLLIN)));
+    let mut is_told = guarded.process.watched().is_some();
     // Only the parent does something about the command's end, and only once.
     if is_parent(handover.control) && handover.control.exit().is_none() {
         let command = handover.command.as_ref();
         fds.extend(command.map(|process| PollFd::new(process.as_fd(), PollFlags::POLLIN)));
+        // There may have been no descriptors left for either.
+        is_told &= children.is_some() || command.is_some() || handover.control.command().is_none();
     }
-    let timeout =
-        if guarded.process.watched().is_some() { PollTimeout::NONE } else { PollTimeout::from(ASK_AGAIN) };
+    let timeout = if is_told { PollTimeout::NONE } else { PollTimeout::from(ASK_AGAIN) };
     match poll(&mut fds, timeout) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(error) => Err(error),

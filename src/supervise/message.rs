@@ -60,6 +60,8 @@ pub enum Report {
     Pause(Vec<u8>),
     /// The terminal is read key by key, or is as it was.
     Held(bool),
+    /// The command was to have a terminal, and could not get one: what is typed is for whoever reads the caller's.
+    NoTerminal,
     /// The task is over and all its output has been shown.
     Ended {
         /// How the command ended.
@@ -123,6 +125,7 @@ impl Report {
             Report::Unread(keys) => json!(["unread", &keys[..keys.len().min(MAX_KEYS)]]),
             Report::Pause(keys) => json!(["pause", &keys[..keys.len().min(MAX_KEYS)]]),
             Report::Held(held) => json!(["held", held]),
+            Report::NoTerminal => json!(["no terminal"]),
             Report::ReaderGone(stream) => json!(["reader gone", stream.index()]),
             Report::Ended { exit, words, trouble } => {
                 let (kind, number) = match exit {
@@ -156,6 +159,7 @@ impl Report {
                 "unread" => Report::Unread(keys(packet)?),
                 "pause" => Report::Pause(keys(packet)?),
                 "held" => Report::Held(packet.get(1)?.as_bool()?),
+                "no terminal" => Report::NoTerminal,
                 "reader gone" => Report::ReaderGone(stream_at(number(1)?)?),
                 "ended" => {
                     let exit = match packet.get(1)?.as_str()? {
@@ -282,6 +286,7 @@ mod tests {
             Report::Started,
             Report::NotStarted { code: 127, why: "not found".to_owned() },
             Report::Ending,
+            Report::NoTerminal,
             Report::Left,
             Report::Held(true),
             Report::Pause(Vec::new()),

@@ -14,6 +14,7 @@ use super::terminals::Moved;
 use super::wait::SOON;
 use crate::failure::io_words;
 use crate::sys::descriptors::bytes_waiting;
+use crate::sys::pty;
 use crate::sys::ring::Taken;
 use crate::task::Stream;
 use crate::task::spec::Echo as When;
@@ -56,7 +57,8 @@ impl Supervisor {
             Ok(Taken::Bytes(bytes)) => {
                 self.store(stream, now);
                 self.heard();
-                if self.handover.spools[n].end() >= self.owed_until[n] {
+                // A terminal that somebody else holds open is not heard of again once it has nothing more.
+                if self.handover.spools[n].end() >= self.owed_until[n] || self.is_terminal_empty(stream) {
                     self.machine.owes(stream, false);
                 }
                 self.gather(stream, bytes, now);
@@ -71,6 +73,16 @@ impl Supervisor {
             // Out of memory, most likely. What is in the pipe stays there; the command waits until there is some.
             Err(_) => std::thread::sleep(SOON),
         }
+    }
+
+    /// Whether `stream` comes by a terminal, and there is nothing more on the way from there now.
+    fn is_terminal_empty(&self, stream: Stream) -> bool {
+        let terminals = self.handover.terminals.as_ref().filter(|terminals| terminals.has(stream));
+        let source = self.handover.sources[stream.index()].as_ref();
+        let (Some(terminals), Some(source)) = (terminals, source) else { return false };
+        self.machine.is_draining()
+            && bytes_waiting(source.as_fd()) == 0
+            && terminals.of(stream).is_none_or(|terminal| !pty::has_more(terminal))
     }
 
     /// Waits for more, if much is coming in little pieces.

@@ -183,6 +183,8 @@ impl Supervisor {
         for viewer in self.display.viewers.iter_mut().filter(|viewer| viewer.client.is_none()) {
             viewer.tidy(&self.display.screen);
         }
+        // Once: the front-end ends now, and the terminal is somebody else's from then on.
+        self.display.viewers.retain(|viewer| viewer.client.is_some());
         self.handover.control.set_terminal_held(false);
     }
 

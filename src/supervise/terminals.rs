@@ -66,7 +66,8 @@ pub fn make(
     like: Option<BorrowedFd<'_>>,
     behind: bool,
 ) -> io::Result<(Terminals, Ends, Sources)> {
-    let size = like.and_then(|like| pty::size(like).ok()).filter(|size| size.rows > 0 && size.columns > 0);
+    // One that does not tell its size (0 by 0) has the command find out by other means, as it would without gco.
+    let size = like.and_then(|like| pty::size(like).ok());
     let mut terminals = Terminals {
         wanted,
         masters: [None, None],

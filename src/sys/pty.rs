@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, SpliceFFlags, splice};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, SpliceFFlags, fcntl, splice};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{posix_openpt, unlockpt};
 
@@ -155,6 +155,9 @@ impl Modes {
     }
 }
 
+/// The kernel's `O_LARGEFILE`, which `open` always sets where longs have 64 bits. The C library says 0 there.
+const LARGE_FILE: i32 = if cfg!(target_pointer_width = "64") { 0o100_000 } else { 0 };
+
 /// Makes a terminal: (master side, slave side), both close-on-exec, the master side never waits.
 ///
 /// # Errors
@@ -162,8 +165,9 @@ impl Modes {
 pub fn open() -> io::Result<(OwnedFd, OwnedFd)> {
     let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     unlockpt(&master)?;
-    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
-    let slave = open_slave(master.as_fd(), flags)?;
+    // As `open` gives it: the command sees these flags (`F_GETFL`), which here would keep what is the descriptor's alone.
+    let slave = open_slave(master.as_fd(), libc::O_RDWR | libc::O_NOCTTY | LARGE_FILE)?;
+    fcntl(&slave, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok((OwnedFd::from(master), slave))
 }
 
@@ -288,6 +292,14 @@ pub fn set_foreground(fd: impl AsFd, group: i32) -> io::Result<()> {
     // SAFETY: the call reads one number.
     Errno::result(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::TIOCSPGRP, &raw const group) })?;
     Ok(())
+}
+
+/// Whether the terminal shows something that has not been taken yet. What has been written counts at once.
+#[must_use]
+pub fn has_more(master: BorrowedFd<'_>) -> bool {
+    let mut watched = [PollFd::new(master, PollFlags::POLLIN)];
+    poll(&mut watched, PollTimeout::ZERO).is_ok()
+        && watched[0].revents().is_some_and(|r| r.contains(PollFlags::POLLIN))
 }
 
 /// Moves what the terminal shows into `pipe`, at most `most` bytes, and gives how many. Never waits.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -21,6 +21,7 @@ pub struct Pty {
     master: Option<File>,
     child: Child,
     screen: Vec<u8>,
+    deadline: Duration,
 }
 
 nix::ioctl_write_ptr_bad!(set_window_size, nix::libc::TIOCSWINSZ, Winsize);
@@ -67,7 +68,7 @@ impl Gco<'_> {
             });
         }
         let child = self.command.spawn().unwrap();
-        Pty { master: Some(master), child, screen: Vec::new() }
+        Pty { master: Some(master), child, screen: Vec::new(), deadline: DEADLINE }
     }
 }
 
@@ -78,6 +79,11 @@ impl Pty {
 
     pub fn kill(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// It does many things one after the other, each of which could take its time.
+    pub fn takes_long(&mut self) {
+        self.deadline = 10 * DEADLINE;
     }
 
     /// Everything shown so far.
@@ -120,8 +126,21 @@ impl Pty {
             let end =
                 shown.chars().rev().take(2000).collect::<Vec<_>>().into_iter().rev().collect::<String>();
             assert!(
-                more && start.elapsed() < DEADLINE,
+                more && start.elapsed() < self.deadline,
                 "waited for {pattern:?} on the terminal, which shows at the end {end:?}"
+            );
+        }
+    }
+
+    /// Reads until so many bytes have been shown.
+    pub fn until_count(&mut self, count: usize) {
+        let start = Instant::now();
+        while self.screen.len() < count {
+            let more = self.read();
+            let shown = self.screen.len();
+            assert!(
+                more && start.elapsed() < self.deadline,
+                "waited for {count} bytes on the terminal, got {shown}"
             );
         }
     }
@@ -138,7 +157,7 @@ impl Pty {
                 return (status, std::mem::take(&mut self.screen));
             }
             assert!(
-                start.elapsed() < DEADLINE,
+                start.elapsed() < self.deadline,
                 "the command on the terminal goes on; shown: {}",
                 self.screen.escape_ascii()
             );
@@ -148,7 +167,7 @@ impl Pty {
     /// Reads what there is, waiting a moment for it. `false` once nothing more can come.
     fn read(&mut self) -> bool {
         let Some(master) = self.master.as_mut() else {
-            std::thread::park_timeout(std::time::Duration::from_millis(2));
+            std::thread::park_timeout(Duration::from_millis(2));
             return false;
         };
         let mut watched = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
