@@ -1,6 +1,6 @@
 //! Moving bytes: from the command's pipes through the spool into the log and to where they are shown.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
@@ -77,12 +77,16 @@ impl Supervisor {
 
     /// Whether `stream` comes by a terminal, and there is nothing more on the way from there now.
     fn is_terminal_empty(&self, stream: Stream) -> bool {
-        let terminals = self.handover.terminals.as_ref().filter(|terminals| terminals.has(stream));
         let source = self.handover.sources[stream.index()].as_ref();
-        let (Some(terminals), Some(source)) = (terminals, source) else { return false };
+        let Some(source) = source.filter(|_| self.handover.is_terminal(stream)) else { return false };
         self.machine.is_draining()
             && bytes_waiting(source.as_fd()) == 0
-            && terminals.of(stream).is_none_or(|terminal| !pty::has_more(terminal))
+            && self.terminal_of(stream).is_none_or(|terminal| !pty::has_more(terminal))
+    }
+
+    /// The terminal by which `stream` comes.
+    fn terminal_of(&self, stream: Stream) -> Option<BorrowedFd<'_>> {
+        self.handover.terminals.as_ref()?.of(stream)
     }
 
     /// Waits for more, if much is coming in little pieces.
@@ -276,8 +280,11 @@ impl Supervisor {
             let source = self.handover.sources[n].as_ref();
             let waiting = match source.map(|source| bytes_waiting(source.as_fd())) {
                 None => 0,
-                // How much a terminal holds nobody tells. Once it has nothing more it owes nothing.
-                Some(waiting) if self.handover.is_terminal(stream) => waiting + MOST_IN_TERMINAL,
+                // How much a terminal holds nobody tells, but whether it holds something.
+                Some(waiting) if self.handover.is_terminal(stream) => {
+                    let has_more = self.terminal_of(stream).is_some_and(pty::has_more);
+                    waiting + if has_more { MOST_IN_TERMINAL } else { 0 }
+                }
                 Some(waiting) => waiting,
             };
             self.owed_until[n] = self.handover.spools[n].end() + waiting;
