@@ -1,9 +1,6 @@
 //! Waiting for the ends of many tasks at once, asleep in the kernel.
 //!
-//! There is a thread for each task, blocked on the lock that its supervisor holds until the end is on disk. Nothing is asked
-//! again and again, and no watch is needed, of which a user has few. Only a task that has no such lock (another tool's, or
-//! somebody removed it) is looked at once a second, and as soon as the process that looks after it has ended: its end may be
-//! in its record long before that process goes.
+//! There is a thread for each task, which [waits](wait) for its end. No watch is needed, of which a user has few.
 //! Those that are over already are told first, in the order in which they are named.
 
 use std::io;
@@ -12,12 +9,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::command::{self, Handle};
-use super::following::{HEARTBEAT, LOCK_DELAY};
-use super::{Fate, Now, Subject, Verdict};
-use crate::store::liveness::{self, Here, Named};
-use crate::store::{StatusDir, Task, lockfile};
-use crate::task::record::field;
+use super::{Subject, Verdict};
+use crate::store::handle::{self, Fate, Handle};
+use crate::store::liveness::{self, Here};
+use crate::store::load::Now;
+use crate::store::{StatusDir, Task, wait};
 use crate::task::{Exit, State, TaskId};
 
 /// How large the stack of a thread is: a record may be nested deeply, and is read there.
@@ -80,72 +76,16 @@ fn tell_end(tell: &Sender<(usize, Verdict)>, at: usize, verdict: Verdict) {
     let _ = tell.send((at, verdict));
 }
 
-/// Waits until the task is over.
 fn await_end(subject: &Subject<'_>) -> Verdict {
+    let Subject { dir, id, here } = *subject;
     let mut handle = None;
-    let mut was_live = false;
-    let mut supervisor = None;
-    loop {
-        let task = match subject.look() {
-            Err(error) => return Verdict::Unreadable(error.to_string()),
-            // Without its lock, too: whoever supervises it will put both back.
-            Ok(Now::Over(None)) if supervisor.is_some_and(runs) => {
-                await_process(subject, supervisor);
-                continue;
-            }
-            Ok(Now::Over(None)) => return Verdict::Removed,
-            Ok(Now::Over(Some(task))) if was_live && comes_late(&task) => {
-                was_live = false;
-                thread::park_timeout(HEARTBEAT);
-                continue;
-            }
-            Ok(Now::Over(Some(task))) if task.state == State::Orphaned => {
-                return orphaned(subject, task, handle.as_ref());
-            }
-            Ok(Now::Over(Some(task))) => return Verdict::Ended(task),
-            Ok(Now::Live(task)) => task,
-        };
-        was_live = true;
-        if let Some(task) = &task {
-            supervisor =
-                liveness::supervisor(&task.record, subject.here).filter(|named| named.start.is_some());
-        }
-        // Its exit status may be wanted when nobody is left who knows it.
-        Handle::keep(&mut handle, command_of(subject, task.as_deref()));
-        match lockfile::await_end(subject.dir, subject.id) {
-            // A lock that is dropped is told a moment before it is free; one that was put back is another.
-            Ok(true) => thread::park_timeout(if is_live(subject) { LOCK_DELAY } else { Duration::ZERO }),
-            _ => await_process(subject, supervisor.or_else(|| command_of(subject, task.as_deref()))),
-        }
-    }
-}
-
-/// Whether the end of the task may come into its record a moment after its process has gone: another tool need not be as
-/// careful as a supervisor, who writes first.
-pub(super) fn comes_late(task: &Task) -> bool {
-    task.state == State::Orphaned && task.record.pid(field::SUPERVISOR_PID).is_none()
-}
-
-/// The command of the task, as far as it is known.
-pub(super) fn command_of(subject: &Subject<'_>, task: Option<&Task>) -> Option<Named> {
-    task.and_then(|task| liveness::command(&task.record, subject.here))
-}
-
-fn is_live(subject: &Subject<'_>) -> bool {
-    matches!(subject.look(), Ok(Now::Live(_)))
-}
-
-fn runs(named: Named) -> bool {
-    matches!(command::fate(named, None), Fate::Runs(_))
-}
-
-/// Waits until the process that looks after the task has ended, where there is no lock to tell, but no longer than until it is
-/// time for another look.
-fn await_process(subject: &Subject<'_>, named: Option<Named>) {
-    let has_ended = named.and_then(Handle::open).and_then(|handle| handle.await_end(Some(HEARTBEAT)).ok());
-    // One that has ended and is not reaped counts as alive where a record has no start time: it would end this wait at once.
-    if has_ended.is_none() || (has_ended == Some(true) && is_live(subject)) {
-        thread::park_timeout(HEARTBEAT);
+    // Its exit status may be wanted when nobody is left who knows it.
+    let hold = |task: &Task| Handle::keep(&mut handle, liveness::command(&task.record, here));
+    match wait::until_over(dir, id, here, hold) {
+        Err(error) => Verdict::Unreadable(error.to_string()),
+        Ok(None) => Verdict::Removed,
+        Ok(Some(task)) if task.state == State::Orphaned => orphaned(subject, task, handle.as_ref()),
+        Ok(Some(task)) => Verdict::Ended(task),
     }
 }
 
@@ -158,7 +98,7 @@ pub(super) fn orphaned(subject: &Subject<'_>, task: Box<Task>, handle: Option<&H
     let handle = opened.as_ref().or(handle);
     let begun = Instant::now();
     loop {
-        match command::fate(named, handle) {
+        match handle::fate(named, handle) {
             // Between its end and its being reaped there is a moment in which neither tells.
             Fate::Runs(_) | Fate::Ended(Exit::Unknown)
                 if begun.elapsed() < LAST_BREATH && handle.is_some() =>

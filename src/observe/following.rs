@@ -10,23 +10,17 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use super::{Now, Subject};
+use super::Subject;
 use crate::failure::Failure;
 use crate::log::follow::{Follow, Step, Successor};
 use crate::log::replay::Entry;
 use crate::store::Task;
-use crate::store::load::LoadError;
+use crate::store::load::{LoadError, Now};
 use crate::store::lockfile::SeenLock;
+use crate::store::wait::{HEARTBEAT, LOCK_DELAY};
 use crate::sys::descriptors::is_same;
 use crate::sys::watch::{BLIND, Watch};
 use crate::task::State;
-
-/// How often a task is looked at where nothing happens: for tasks of other machines and other tools, about which the
-/// kernel tells nothing.
-pub const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// A lock file is told to be closed a moment before its lock is dropped.
-pub const LOCK_DELAY: Duration = Duration::from_millis(20);
 
 /// A place in the log of a task, whatever file that is by now.
 #[derive(Debug)]

@@ -4,15 +4,13 @@
 //! [`ends`] waits for the ends of many tasks at once without a processor's time; [`verdict`] is what became of one. Nothing here changes anything in the
 //! directory, and nothing is taken for the end of a task but its record, or the proof that nobody supervises it.
 
-pub mod command;
 pub mod ends;
 pub mod following;
 pub mod subject;
 pub mod until;
 pub mod verdict;
 
-pub use command::Fate;
 pub use ends::Ends;
 pub use following::{Following, Halt, News, Sink};
-pub use subject::{Now, Subject};
+pub use subject::Subject;
 pub use verdict::Verdict;

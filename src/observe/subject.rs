@@ -8,9 +8,8 @@ use nix::fcntl::OFlag;
 
 use crate::failure::{Failure, io_words};
 use crate::store::liveness::Here;
-use crate::store::load::LoadError;
-use crate::store::{StatusDir, Task, load, lockfile, open};
-use crate::sys::lock::Probe;
+use crate::store::load::{self, LoadError, Now};
+use crate::store::{StatusDir, open};
 use crate::task::{State, TaskId};
 
 /// The task that is looked at.
@@ -24,34 +23,13 @@ pub struct Subject<'a> {
     pub here: &'a Here,
 }
 
-/// What is true of a task.
-#[derive(Debug)]
-pub enum Now {
-    /// It goes on. Without the task where its record is missing or cannot be read, and its supervisor, who holds its lock, will
-    /// put that right.
-    Live(Option<Box<Task>>),
-    /// It does not; without the task if it has been removed.
-    Over(Option<Box<Task>>),
-}
-
 impl Subject<'_> {
     /// Looks at the task.
     ///
     /// # Errors
     /// Its record is there and cannot be read, and nobody supervises it.
     pub fn look(&self) -> Result<Now, LoadError> {
-        let fault = match load(self.dir, self.id, self.here) {
-            Ok(task) if task.state.is_live() => return Ok(Now::Live(Some(Box::new(task)))),
-            Ok(task) => return Ok(Now::Over(Some(Box::new(task)))),
-            Err(fault) => fault,
-        };
-        if lockfile::probe(self.dir, self.id) == Some(Probe::Held) {
-            return Ok(Now::Live(None));
-        }
-        match fault {
-            LoadError::Missing => Ok(Now::Over(None)),
-            fault => Err(fault),
-        }
+        load::now(self.dir, self.id, self.here)
     }
 
     /// The names in the directory that tell about it.

@@ -9,15 +9,16 @@ use std::mem;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::command::Handle;
-use super::ends::{comes_late, command_of, orphaned};
-use super::following::LOCK_DELAY;
-use super::{Following, News, Now, Subject, Verdict};
+use super::ends::orphaned;
+use super::{Following, News, Subject, Verdict};
 use crate::failure::{Failure, io_words};
 use crate::log::ReadAt;
 use crate::log::format::Tag;
 use crate::log::search::{Found, Search};
-use crate::store::Task;
+use crate::store::handle::Handle;
+use crate::store::load::Now;
+use crate::store::wait::{LOCK_DELAY, comes_late};
+use crate::store::{Task, liveness};
 use crate::sys::descriptors::null;
 use crate::sys::watch::Watch;
 use crate::task::State;
@@ -108,7 +109,8 @@ fn go_along(
         }
         was_live = is_live;
         // Its exit status may be wanted when nobody is left who knows it.
-        Handle::keep(&mut handle, command_of(subject, last_seen.as_deref()));
+        let command = last_seen.as_ref().and_then(|task| liveness::command(&task.record, subject.here));
+        Handle::keep(&mut handle, command);
         if let Some(at) = last_seen.as_ref().and_then(|task| watcher.progress(task)) {
             return Ok((Reached::Condition(at, None), last_seen));
         }

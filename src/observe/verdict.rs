@@ -1,8 +1,8 @@
 //! What became of a task that was waited for, as an exit code and in words.
 
-use super::Fate;
 use crate::failure::Failure;
 use crate::store::Task;
+use crate::store::handle::Fate;
 use crate::task::outcome::signal_name;
 use crate::task::record::field;
 use crate::task::{Exit, State, TaskId};

@@ -103,10 +103,8 @@ pub fn look(dir: &StatusDir, id: &TaskId, record: &Record, here: &Here) -> Evide
     let Origin { same_boot, same_machine, pids_count } = Origin::of(record, here);
     let find = |pid: &str, start: &str| match (record.pid(pid), record.count(start)) {
         (Some(_), Some(_)) if same_boot == Some(false) => Found::Gone,
-        (Some(pid), Some(start)) => match process::look(pid) {
-            Some(seen) if seen.start == start && !seen.zombie => Found::Runs,
-            _ => Found::Gone,
-        },
+        (Some(pid), start @ Some(_)) if (Named { pid, start }).runs() => Found::Runs,
+        (Some(_), Some(_)) => Found::Gone,
         _ => Found::Unnamed,
     };
     let (supervisor, command) = if is_over || !pids_count {
@@ -159,6 +157,17 @@ pub struct Named {
     pub pid: i32,
     /// When it started, in clock ticks since boot; `None` if the record does not say, as those of other tools.
     pub start: Option<u64>,
+}
+
+impl Named {
+    /// Whether it runs. One that has ended and is not reaped does not, but that can be told only where its start is known.
+    #[must_use]
+    pub fn runs(self) -> bool {
+        match self.start {
+            Some(start) => process::look(self.pid).is_some_and(|seen| seen.start == start && !seen.zombie),
+            None => process::exists(self.pid),
+        }
+    }
 }
 
 /// The supervisor that `record` names. `None` also if its pid means nothing here: on another machine, in another boot or pid

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 
 use nix::fcntl::OFlag;
 
-use super::StatusDir;
 use super::liveness::{Here, Liveness, judge, look};
-use super::open;
+use super::{StatusDir, lockfile, open};
 use crate::failure::io_words;
+use crate::sys::lock::Probe;
 use crate::task::record::{MAX_BYTES, NotARecord};
 use crate::task::{Record, State, TaskId};
 
@@ -23,6 +23,16 @@ pub struct Task {
     pub state: State,
     /// Whether the command itself still runs; `None` if that cannot be known from here.
     pub is_alive: Option<bool>,
+}
+
+/// Whether a task goes on.
+#[derive(Debug)]
+pub enum Now {
+    /// It does. Without the task where its record is missing or cannot be read, and its supervisor, who holds its lock, will
+    /// put that right.
+    Live(Option<Box<Task>>),
+    /// It does not; without the task if it has been removed.
+    Over(Option<Box<Task>>),
 }
 
 /// Why a task could not be loaded.
@@ -65,6 +75,25 @@ pub fn load(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<Task, LoadError
     }
     let Liveness { state, is_alive } = liveness;
     Ok(Task { id: id.clone(), record, state, is_alive })
+}
+
+/// Loads task `id`, if there is anything to load, and finds out whether it goes on.
+///
+/// # Errors
+/// Its record is there and cannot be read, and nobody supervises it.
+pub fn now(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<Now, LoadError> {
+    let fault = match load(dir, id, here) {
+        Ok(task) if task.state.is_live() => return Ok(Now::Live(Some(Box::new(task)))),
+        Ok(task) => return Ok(Now::Over(Some(Box::new(task)))),
+        Err(fault) => fault,
+    };
+    if lockfile::probe(dir, id) == Some(Probe::Held) {
+        return Ok(Now::Live(None));
+    }
+    match fault {
+        LoadError::Missing => Ok(Now::Over(None)),
+        fault => Err(fault),
+    }
 }
 
 /// Reads the record of task `id` as it is on disk.

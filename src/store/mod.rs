@@ -7,6 +7,7 @@
 pub mod consumer;
 pub mod dir;
 pub mod events;
+pub mod handle;
 pub mod line;
 pub mod liveness;
 pub mod load;
@@ -19,6 +20,7 @@ pub mod replace;
 pub mod request;
 pub mod retention;
 pub mod scan;
+pub mod wait;
 
 pub use dir::StatusDir;
 pub use load::{Task, load};

@@ -45,11 +45,11 @@ fn set_stage(beginning: &mut Beginning, spec: &Spec, inherited: &Inherited) -> (
     let mut stage = Stage::default();
     let mut make = || {
         // While there still is a terminal.
-        let seat = Seat::find(spec, beginning.wanted, inherited)?;
+        let seat = Seat::find(spec, beginning.wanted, beginning.behind, inherited)?;
         own_session();
         if beginning.wanted.any() {
             let like = seat.as_ref().map(|seat| seat.terminal.as_fd());
-            let made = terminals::make(beginning.wanted, like)?;
+            let made = terminals::make(beginning.wanted, like, beginning.behind)?;
             stage.leash = Some(session::lead(made.1.main.as_fd())?);
             (stage.terminals, stage.seat, stage.keys) = (Some(made), seat, beginning.keys.take());
         }

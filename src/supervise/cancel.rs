@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::orphan::{self, Cannot, Done};
 use super::supervisor::LOOK;
 use crate::failure::{Failure, io_words};
-use crate::store::liveness::{self, Here};
+use crate::store::liveness::{self, Here, Named};
 use crate::store::load::LoadError;
 use crate::store::request::{self, Request};
 use crate::store::{StatusDir, Task, load, lockfile, name};
@@ -84,7 +84,7 @@ pub fn cancel(
         let begun = match asked {
             Some(begun) => begun,
             // A record of another tool: nobody would take the request up.
-            None if supervisor(&task.record).is_none() => return Err(unproven(&task)),
+            None if !names_supervisor(&task.record) => return Err(unproven(&task)),
             None => {
                 watch = Some(Watch::new(dir.path(), names.clone()));
                 request::make(dir, id, request).map_err(|error| refused(&task, &error))?;
@@ -114,8 +114,7 @@ pub fn cancel(
             if let Some(task) = still {
                 let is_told = tell(dir, &task, here)?;
                 // One that is gone, with its lock held: somebody else is ending what it left behind.
-                let is_there = supervisor(&task.record)
-                    .is_some_and(|(pid, start)| process::look(pid).is_some_and(|seen| seen.start == start));
+                let is_there = liveness::supervisor(&task.record, here).is_some_and(Named::runs);
                 let is_silent = request::is_waiting(dir, id) && begun.elapsed() >= NO_ANSWER;
                 if is_told && is_there && is_silent {
                     return end_unanswered(dir, &task, request);
@@ -127,11 +126,8 @@ pub fn cancel(
 
 /// Has the supervisor of `task` look for the request, and go on if somebody has stopped it. `false` if it cannot be reached.
 fn tell(dir: &StatusDir, task: &Task, here: &Here) -> Result<bool, Failure> {
-    let record = &task.record;
-    if !liveness::look(dir, &task.id, record, here).pids_count {
-        return Ok(false);
-    }
-    let Some((pid, start)) = supervisor(record) else { return Ok(false) };
+    let supervisor = liveness::supervisor(&task.record, here);
+    let Some(Named { pid, start: Some(start) }) = supervisor else { return Ok(false) };
     match process::signal(pid, start, LOOK) {
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
             request::clear(dir, &task.id);
@@ -147,8 +143,8 @@ fn tell(dir: &StatusDir, task: &Task, here: &Here) -> Result<bool, Failure> {
     Ok(true)
 }
 
-fn supervisor(record: &Record) -> Option<(i32, u64)> {
-    Some((record.pid(field::SUPERVISOR_PID)?, record.count(field::SUPERVISOR_START)?))
+fn names_supervisor(record: &Record) -> bool {
+    record.pid(field::SUPERVISOR_PID).is_some() && record.count(field::SUPERVISOR_START).is_some()
 }
 
 /// `None` if it is no orphan after all.

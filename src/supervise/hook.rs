@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use super::control::Control;
 use super::supervisor::Supervisor;
 use crate::failure::io_words;
+use crate::store::handle::{Fate, Handle};
+use crate::store::liveness::Named;
 use crate::store::{load, replace};
-use crate::sys::child::{self, Change, PidFd};
+use crate::sys::child::{self, Change};
 use crate::sys::descriptors::{in_memory, null};
 use crate::sys::process;
 use crate::sys::signals::send_to_group;
@@ -44,8 +46,8 @@ pub struct Hook {
 /// It runs.
 #[derive(Debug)]
 pub struct Running {
-    pid: i32,
-    process: Option<PidFd>,
+    named: Named,
+    process: Option<Handle>,
     /// What it says on stderr.
     words: File,
     until: Instant,
@@ -102,20 +104,21 @@ impl Hook {
         let started = program.start(stdio, None, &self.inherited, announce);
         let pid = started.map_err(|error| io::Error::from_raw_os_error(error.errno))?;
         let until = Instant::now() + TIME;
-        let process = PidFd::open(pid).ok();
-        Ok(Running { pid, process, words, until, killed: false, is_anothers: false, record })
+        let named = Named { pid, start: process::look(pid).map(|seen| seen.start) };
+        let process = Handle::open(named);
+        Ok(Running { named, process, words, until, killed: false, is_anothers: false, record })
     }
 }
 
 impl Running {
     /// Its pid.
     pub fn pid(&self) -> i32 {
-        self.pid
+        self.named.pid
     }
 
     /// The descriptor that becomes readable when it has ended.
     pub fn watched(&self) -> Option<BorrowedFd<'_>> {
-        self.process.as_ref().map(PidFd::as_fd)
+        self.process.as_ref().map(Handle::as_fd)
     }
 
     /// When to look at it again at the latest.
@@ -127,13 +130,10 @@ impl Running {
 
     /// How it ended, if it has, where somebody else is its parent.
     fn ended_elsewhere(&self) -> Option<Exit> {
-        let process = self.process.as_ref()?;
-        process.await_end(Some(Duration::ZERO)).unwrap_or(true).then(|| {
-            let start = process::look(self.pid).map_or(0, |seen| seen.start);
-            // Before it is reaped the one tells, and then the other.
-            let exit = process::exit_of_zombie(self.pid, start).or_else(|| process.exit_after_reaping());
-            exit.unwrap_or(Exit::Unknown)
-        })
+        match self.process.as_ref()?.fate() {
+            Fate::Runs(_) => None,
+            Fate::Ended(exit) => Some(exit),
+        }
     }
 
     /// What it said last on stderr.
@@ -158,8 +158,7 @@ impl Supervisor {
         let log = OsString::from(tracked.map_or("", |_| self.handover.facts.log_path.as_str()));
         match hook.start(self.handover.control, tracked, &log, record.clone()) {
             Ok(running) => {
-                let start = process::look(running.pid).map_or(0, |seen| seen.start);
-                self.handover.control.set_hook(running.pid, start);
+                self.handover.control.set_hook(running.pid(), running.named.start.unwrap_or(0));
                 self.hook = Some(running);
             }
             Err(error) => {
@@ -171,7 +170,6 @@ impl Supervisor {
     /// Takes up what a predecessor has started: it is waited for no longer than it may take, and what it says is lost.
     pub(super) fn take_up_hook(&mut self) {
         let Some((pid, start)) = self.handover.control.hook().filter(|_| self.hook.is_none()) else { return };
-        let Some(process) = PidFd::open(pid).ok() else { return };
         let record = self
             .handover
             .tracking
@@ -181,18 +179,20 @@ impl Supervisor {
         let session = process::look(self.me.0).map(|me| me.session);
         let seen = process::look(pid);
         let seen = seen.filter(|seen| seen.start == start || (start == 0 && Some(seen.session) == session));
-        if let (Some(record), Ok(words), Some(seen)) = (record, in_memory(b""), seen) {
-            self.handover.control.set_hook(pid, seen.start);
+        let Some(start) = seen.map(|seen| seen.start) else { return };
+        let named = Named { pid, start: Some(start) };
+        if let (Some(record), Ok(words), Some(process)) = (record, in_memory(b""), Handle::open(named)) {
+            self.handover.control.set_hook(pid, start);
             let (process, until) = (Some(process), Instant::now() + TIME);
             self.hook =
-                Some(Running { pid, process, words, until, killed: false, is_anothers: true, record });
+                Some(Running { named, process, words, until, killed: false, is_anothers: true, record });
         }
     }
 
     /// Looks after it. `true` once there is nothing to look after.
     pub(super) fn is_hook_over(&mut self) -> bool {
         let Some(hook) = &mut self.hook else { return true };
-        let ended = match child::look(hook.pid) {
+        let ended = match child::look(hook.pid()) {
             _ if hook.is_anothers => hook.ended_elsewhere(),
             Ok(Some(Change::Ended(exit, _))) => Some(exit),
             Ok(_) => None,
@@ -201,12 +201,12 @@ impl Supervisor {
         };
         let Some(exit) = ended else {
             if hook.until <= Instant::now() {
-                send_to_group(hook.pid, libc::SIGKILL);
+                send_to_group(hook.pid(), libc::SIGKILL);
                 hook.killed = true;
             }
             return false;
         };
-        child::reap(hook.pid);
+        child::reap(hook.pid());
         let Some(mut hook) = self.hook.take() else { return true };
         let how = match exit {
             Exit::Code(0) | Exit::Unknown => return true,

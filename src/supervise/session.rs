@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use crate::sys::descriptors::{close_all_but, leash};
 use crate::sys::fork::{Side, exit_now, fork, own_group, set_name};
 use crate::sys::pty;
-use crate::sys::signals::block_all;
+use crate::sys::signals::{block_all, ignore_sigchld};
 use crate::sys::terminal::controlling_terminal;
 
 /// Makes `terminal` the controlling one of the session that this process leads, and goes on in a new process of that session,
@@ -33,6 +33,8 @@ pub fn lead(terminal: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         }
         Side::Parent(_) => {
             block_all();
+            // A supervisor that is killed is this one's child, and nobody else's to reap.
+            ignore_sigchld();
             set_name(c"gco-session");
             close_all_but(waiting.as_fd());
             // Nothing is at stake: it only keeps this process from holding on to a file system.

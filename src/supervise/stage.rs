@@ -221,6 +221,10 @@ impl Supervisor {
             groups.into_iter().flatten().any(|group| pty::set_foreground(main, group).is_ok());
         }
         if !behind {
+            let seat = self.handover.seat.as_ref().and_then(|seat| Modes::of(seat.terminal.as_fd()).ok());
+            if let (Some(terminals), Some(modes)) = (&mut self.handover.terminals, seat) {
+                terminals.adopt(modes);
+            }
             self.hold_seats();
         }
     }

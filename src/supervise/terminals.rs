@@ -30,6 +30,8 @@ pub struct Terminals {
     alone: Option<OwnedFd>,
     main: Option<Stream>,
     modes: Modes,
+    /// The modes are nobody's: those of the caller's terminal are a shell's as long as that has the foreground.
+    is_provisional: bool,
 }
 
 /// What the command gets of them.
@@ -54,12 +56,16 @@ pub enum Moved {
     Closed,
 }
 
-/// Makes the terminals that are wanted, like the one that is behind `like`; with the reading ends of the pipes for each stream
-/// that has one.
+/// Makes the terminals that are wanted, as large as the one that is behind `like`, and with its modes unless the caller's job is
+/// `behind`, in the background; with the reading ends of the pipes for each stream that has one.
 ///
 /// # Errors
 /// There are no more terminals, or none at all.
-pub fn make(wanted: Wanted, like: Option<BorrowedFd<'_>>) -> io::Result<(Terminals, Ends, Sources)> {
+pub fn make(
+    wanted: Wanted,
+    like: Option<BorrowedFd<'_>>,
+    behind: bool,
+) -> io::Result<(Terminals, Ends, Sources)> {
     // One that does not tell its size (0 by 0) has the command find out by other means, as it would without gco.
     let size = like.and_then(|like| pty::size(like).ok());
     let mut terminals = Terminals {
@@ -68,7 +74,8 @@ pub fn make(wanted: Wanted, like: Option<BorrowedFd<'_>>) -> io::Result<(Termina
         feeds: [None, None],
         alone: None,
         main: Stream::BOTH.into_iter().find(|&stream| wanted.is(stream)),
-        modes: like.map_or_else(plain_modes, Modes::of)?,
+        modes: like.filter(|_| !behind).map_or_else(plain_modes, Modes::of)?,
+        is_provisional: behind,
     };
     let mut outputs = [None, None];
     let mut sources = [None, None];
@@ -94,7 +101,11 @@ pub fn make(wanted: Wanted, like: Option<BorrowedFd<'_>>) -> io::Result<(Termina
     Ok((terminals, Ends { main, is_input: wanted.input, outputs }, sources))
 }
 
-fn plain_modes() -> io::Result<Modes> {
+/// The modes of a new terminal.
+///
+/// # Errors
+/// There are no more terminals, or none at all.
+pub fn plain_modes() -> io::Result<Modes> {
     let (master, _slave) = pty::open()?;
     Modes::of(master.as_fd())
 }
@@ -154,6 +165,15 @@ impl Terminals {
         for terminal in self.all() {
             // One that is gone needs none.
             let _ = self.modes.set(terminal);
+        }
+    }
+
+    /// The caller's job has the foreground for the first time, and its terminal these modes.
+    pub fn adopt(&mut self, modes: Modes) {
+        let is_untouched = self.main().is_some_and(|main| Modes::of(main).is_ok_and(|now| now == self.modes));
+        if std::mem::take(&mut self.is_provisional) && is_untouched {
+            self.modes = modes;
+            self.reset();
         }
     }
 

@@ -15,19 +15,14 @@ use super::supervisor::Supervisor;
 use crate::failure::io_words;
 use crate::store::events::Kind;
 use crate::store::line::{self, Line};
-use crate::store::liveness::Here;
+use crate::store::liveness::{self, Here};
 use crate::store::load::LoadError;
-use crate::store::{StatusDir, load, lockfile};
-use crate::sys::child::{self, PidFd};
+use crate::store::{StatusDir, Task, load, wait};
+use crate::sys::child;
 use crate::sys::descriptors::Bell;
-use crate::sys::lock::Probe;
 use crate::sys::process;
-use crate::task::record::field;
 use crate::task::spec::{Queue, Turn};
 use crate::task::{State, TaskId};
-
-/// How often a task is looked at about which the kernel tells nothing: another machine's, or another tool's.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What has come of waiting.
 #[derive(Debug)]
@@ -204,14 +199,16 @@ impl Waiter {
         if self.lines.is_empty() {
             for (ids, must_succeed) in [(&self.turn.after, true), (&self.turn.after_any, false)] {
                 for id in ids {
-                    let state = ended(&self.dir, id, &here)?;
-                    if must_succeed && state != Some(State::Succeeded) {
-                        let how = state.map_or("was removed", |state| match state {
-                            State::Failed => "failed",
-                            State::Cancelled => "was cancelled",
-                            _ => "is orphaned",
-                        });
-                        return Ok(News::Never(format!("'{id}' {how}")));
+                    let how = match ended(&self.dir, id, &here) {
+                        Ok(Some(State::Succeeded)) => continue,
+                        Ok(Some(State::Failed)) => format!("'{id}' failed"),
+                        Ok(Some(State::Cancelled)) => format!("'{id}' was cancelled"),
+                        Ok(Some(_)) => format!("'{id}' is orphaned"),
+                        Ok(None) => format!("'{id}' was removed"),
+                        Err(error) => format!("cannot read the record of '{id}': {error}"),
+                    };
+                    if must_succeed {
+                        return Ok(News::Never(how));
                     }
                 }
             }
@@ -247,31 +244,18 @@ fn holders(dir: &StatusDir, queue: &Queue, me: &TaskId) -> io::Result<Vec<TaskId
     Ok(all.into_iter().filter(|id| id != me).collect())
 }
 
-/// Waits until task `id` is over, and gives its state: `Orphaned` if nobody knows how it ended, none if it was removed.
-fn ended(dir: &StatusDir, id: &TaskId, here: &Here) -> io::Result<Option<State>> {
+/// Waits until task `id` is over, and its command too, and gives its state: `Orphaned` if nobody knows how it ended, none if
+/// it was removed.
+fn ended(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<Option<State>, LoadError> {
+    let lives_on = |task: &Task| task.state == State::Orphaned && task.is_alive == Some(true);
     loop {
-        let has_lock = lockfile::await_end(dir, id)?;
-        let task = match load(dir, id, here) {
-            // Its supervisor puts it back.
-            Err(LoadError::Missing) if lockfile::probe(dir, id) == Some(Probe::Held) => {
-                thread::park_timeout(LOOK_AGAIN);
-                continue;
+        match wait::until_over(dir, id, here, |_| {})? {
+            Some(task) if lives_on(&task) => {
+                let command = liveness::command(&task.record, here);
+                let lives_on = || load(dir, id, here).is_ok_and(|task| lives_on(&task));
+                wait::await_process(command, None, lives_on);
             }
-            Err(_) => return Ok(None),
-            Ok(task) => task,
-        };
-        match task.state {
-            State::Orphaned if task.is_alive == Some(true) => {
-                // It is not over before its command is.
-                if let Some(process) = task.record.pid(field::PID).and_then(|pid| PidFd::open(pid).ok()) {
-                    process.await_end(None)?;
-                } else {
-                    thread::park_timeout(LOOK_AGAIN);
-                }
-            }
-            state if !state.is_live() => return Ok(Some(state)),
-            _ if has_lock => {}
-            _ => thread::park_timeout(LOOK_AGAIN),
+            over => return Ok(over.map(|task| task.state)),
         }
     }
 }

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use super::message::Report;
 use super::supervisor::Supervisor;
-use super::viewer::ViewerId;
+use super::viewer::{Manner, ViewerId};
 use crate::sys::pty::{self, Meaning, Modes};
 use crate::sys::time;
 use crate::task::Stream;
@@ -128,7 +128,30 @@ impl Supervisor {
             self.stop_viewer(typist, false);
         }
         self.typed = typed;
+        if self.is_echoed_already(typist) && modes.echoes() {
+            self.type_unseen(&modes);
+        } else {
+            self.type_on();
+        }
+    }
+
+    /// Whether what `typist` has typed has been shown by its own terminal.
+    fn is_echoed_already(&self, typist: Typist) -> bool {
+        let seat = self.seat_at().map(|at| &self.display.viewers[at]);
+        typist == Typist::Caller
+            && seat.is_some_and(|seat| seat.manner == Manner::Shared && seat.own_modes().is_none())
+    }
+
+    /// Passes on what has been typed without the command's terminal showing it once more.
+    fn type_unseen(&mut self, modes: &Modes) {
+        let terminals = self.handover.terminals.as_ref();
+        let Some(main) = terminals.and_then(|terminals| terminals.main()?.try_clone_to_owned().ok()) else {
+            return;
+        };
+        // Where it cannot be done it is shown twice.
+        let _ = modes.echoing(false).set(main.as_fd());
         self.type_on();
+        let _ = pty::settle(main.as_fd()).and_then(|()| modes.set(main.as_fd()));
     }
 
     /// A key was typed that is a signal. Whether it is to be passed to the command's terminal.

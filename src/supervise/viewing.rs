@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::control::{Cell, Control};
+use super::terminals::plain_modes;
 use super::viewer::Manner;
 use crate::sys::descriptors::{Kind, kind, private_copy, standard};
 use crate::sys::pty::Modes;
@@ -64,14 +65,20 @@ impl Seat {
     ///
     /// # Errors
     /// Out of descriptors.
-    pub fn find(spec: &Spec, wanted: Wanted, inherited: &Inherited) -> io::Result<Option<Self>> {
+    pub fn find(
+        spec: &Spec,
+        wanted: Wanted,
+        behind: bool,
+        inherited: &Inherited,
+    ) -> io::Result<Option<Self>> {
         let is_terminal = |fd: usize| !inherited.was_closed(fd) && kind(standard(fd)) == Kind::Terminal;
         if spec.detach || !wanted.any() {
             return Ok(None);
         }
         let Some(fd) = [1, 2, 0].into_iter().find(|&fd| is_terminal(fd)) else { return Ok(None) };
         let terminal = private_copy(standard(fd))?;
-        let modes = Modes::of(terminal.as_fd())?;
+        // While a shell has the foreground they are its own.
+        let modes = if behind { plain_modes()? } else { Modes::of(terminal.as_fd())? };
         let in_pipeline = [1, 2].into_iter().any(|fd| kind(standard(fd)) == Kind::Pipe);
         let manner = match spec.echo {
             Echo::Always if is_terminal(0) && !in_pipeline => Manner::Own,

@@ -194,6 +194,18 @@ pub fn take_unread(master: BorrowedFd<'_>, most: usize) -> io::Result<Vec<u8>> {
     Ok(unread)
 }
 
+/// Has the terminal take what was written to its master side, which it does by and by. Where it has something to be read
+/// already, it may not have taken the rest.
+///
+/// # Errors
+/// The terminal has gone.
+pub fn settle(master: BorrowedFd<'_>) -> io::Result<()> {
+    let slave = open_slave(master, libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC | libc::O_NONBLOCK)?;
+    // The kernel takes what there is before it says that there is nothing.
+    poll(&mut [PollFd::new(slave.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO)?;
+    Ok(())
+}
+
 /// Puts `keys` where what is typed at the terminal behind `fd` waits to be read, without showing them. Some systems do not
 /// allow that (`dev.tty.legacy_tiocsti`).
 ///

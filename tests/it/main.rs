@@ -25,6 +25,7 @@ mod names;
 mod options;
 mod oracle;
 mod order;
+mod order_lost;
 mod output;
 mod pipes;
 mod prune;

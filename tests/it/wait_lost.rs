@@ -23,7 +23,7 @@ pub fn until_watching(waiter: &Running<'_>, count: usize) {
 }
 
 /// A task whose command waits at the gate `go`, and then does this.
-fn waiting(home: &Home, then: &str) -> (String, i32) {
+pub fn waiting(home: &Home, then: &str) -> (String, i32) {
     let id = detached(home, &["--name", "t"], &format!("echo up; read x <go; {then}"));
     let command = pid_in(&home.until_running(), "pid");
     home.until_log(&id, "[stdout] up\n");
@@ -42,7 +42,7 @@ fn waiters<'h>(home: &'h Home, id: &str) -> [Running<'h>; 2] {
 }
 
 /// Stops the supervisor and the keeper, so that neither can do anything about the other, or about the command.
-fn stop(home: &Home) -> [i32; 2] {
+pub fn stop(home: &Home) -> [i32; 2] {
     let both = [home.the_gco("gco-keeper"), home.the_gco("gco-supervisor")];
     both.into_iter().for_each(|pid| send(pid, Signal::SIGSTOP));
     both.into_iter().for_each(until_stopped);
@@ -285,7 +285,7 @@ fn without_record_and_lock_it_is_waited_for_while_its_supervisor_lives() {
 }
 
 /// The record of another tool: no lock, and no start time of its process.
-fn theirs(home: &Home, pid: u32) -> Fake {
+pub fn theirs(home: &Home, pid: u32) -> Fake {
     let task = Fake::start(home, "theirs-1");
     task.record_with("running", json!({"pid": pid}));
     fs::remove_file(home.tasks().join(".theirs-1.lock")).unwrap();
@@ -293,7 +293,7 @@ fn theirs(home: &Home, pid: u32) -> Fake {
 }
 
 /// A process that ends when its standard input does.
-fn process() -> std::process::Child {
+pub fn process() -> std::process::Child {
     Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
 }
 
@@ -346,8 +346,12 @@ fn the_task_of_another_tool_may_say_so_late() {
         let waiters = waiting_for_theirs(&home);
         let before = waiters.each_ref().map(|waiter| eventually("sleep", || sleeps(waiter.pid())));
         let start = Instant::now();
+        // They come to look only when the process is gone altogether.
+        waiters.iter().for_each(|waiter| waiter.kill(Signal::SIGSTOP));
+        waiters.iter().for_each(|waiter| until_stopped(waiter.pid()));
         process.kill().unwrap();
         process.wait().unwrap();
+        waiters.iter().for_each(|waiter| waiter.kill(Signal::SIGCONT));
         // The one that sleeps until the process ends has seen that it has.
         eventually("it to have looked", || {
             sleeps(waiters[0].pid()).is_none_or(|now| now > before[0]).then_some(())

@@ -20,6 +20,7 @@ use crate::store::events::{self, Events, Reader};
 use crate::store::liveness::Here;
 use crate::store::orphans::Lookout;
 use crate::store::scan;
+use crate::store::wait::LOCK_DELAY;
 use crate::sys::time;
 use crate::sys::watch::{BLIND, Watch};
 use crate::task::span;
@@ -77,9 +78,6 @@ fn since(text: &str) -> Result<Duration, String> {
 /// How often everything is looked at where nobody is told. Also of its directory's removal a follower is told only once it
 /// has let go of the files in it.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// A lock file is told to be closed a moment before its lock is dropped.
-const LOCK_DELAY: Duration = Duration::from_millis(20);
 
 /// Does it, and gives the exit code.
 ///

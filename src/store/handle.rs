@@ -1,17 +1,19 @@
-//! The command of a task, held on to from outside, so that how it ended can be told also when nobody is left who should.
+//! A process that a record names, held on to from outside, so that how it ended can be told also when nobody is left who
+//! should.
 //!
-//! A process is only ever taken for the command if its start time is the one in the record, or, where a record has none (those
-//! of other tools), not at all: then it can be waited for and no more.
+//! A process is only ever taken for the one that is named if its start time is the one in the record, or, where a record has
+//! none (those of other tools), not at all: then it can be waited for and no more.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use crate::store::liveness::Named;
+use super::liveness::Named;
 use crate::sys::child::PidFd;
 use crate::sys::process;
 use crate::task::Exit;
 
-/// What has become of a command.
+/// What has become of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It runs, as this process.
@@ -63,7 +65,9 @@ impl Handle {
         self.process.await_end(most)
     }
 
-    fn fate(&self) -> Fate {
+    /// What has become of the process.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
         if !self.process.await_end(Some(Duration::ZERO)).unwrap_or(false) {
             return Fate::Runs(self.named.pid);
         }
@@ -75,6 +79,13 @@ impl Handle {
     }
 }
 
+/// Becomes readable when the process has ended.
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.process.as_fd()
+    }
+}
+
 /// What has become of the process that is `named`; `handle` is one on it that was opened earlier, if there is one.
 #[must_use]
 pub fn fate(named: Named, handle: Option<&Handle>) -> Fate {
@@ -83,15 +94,8 @@ pub fn fate(named: Named, handle: Option<&Handle>) -> Fate {
         None => match Handle::open(named) {
             Some(handle) => handle.fate(),
             // No handle does not mean no process: there are kernels and filters that give none.
-            None if runs(named) => Fate::Runs(named.pid),
+            None if named.runs() => Fate::Runs(named.pid),
             None => Fate::Ended(Exit::Unknown),
         },
-    }
-}
-
-fn runs(named: Named) -> bool {
-    match named.start {
-        Some(start) => process::look(named.pid).is_some_and(|seen| seen.start == start && !seen.zombie),
-        None => process::exists(named.pid),
     }
 }
