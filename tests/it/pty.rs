@@ -51,6 +51,12 @@ pub fn terminal() -> (File, File) {
     (File::from(OwnedFd::from(master)), slave)
 }
 
+/// The modes that a new terminal has, as [`Pty::modes`] gives them.
+pub fn usual_modes() -> String {
+    let (master, _slave) = terminal();
+    format!("{:?}", nix::sys::termios::tcgetattr(&master).unwrap())
+}
+
 impl Gco<'_> {
     /// Starts it on a new terminal, leading a new session.
     pub fn on_pty(mut self) -> Pty {
