@@ -13,7 +13,7 @@ use super::stopping::{SPARE_OTHERS, is_one_of_ours};
 use crate::store::events::{Events, Kind};
 use crate::store::liveness::Here;
 use crate::store::lockfile::TaskLock;
-use crate::store::request::Request;
+use crate::store::request::{self, Request};
 use crate::store::{StatusDir, Task, load, replace};
 use crate::sys::child::PidFd;
 use crate::sys::tree::{self, Member};
@@ -86,6 +86,7 @@ pub fn end(dir: &StatusDir, id: &TaskId, request: &Request, here: &Here) -> Resu
     }
     write_down(dir, task, request, learn_exit(process.as_ref()))?;
     lock.let_waiting_go();
+    request::clear(dir, id);
     lock.remove(dir, id);
     Ok(Done::Ended)
 }

@@ -419,7 +419,7 @@ impl Supervisor {
     }
 }
 
-/// Whether a process supervises a task, by its name. One that only calls itself so gains a moment.
+/// Whether a process is one of those that supervise a task, by its name. One that only calls itself so gains a moment.
 pub(super) fn is_one_of_ours(one: &Member) -> bool {
-    one.name().is_some_and(|name| matches!(name.as_str(), "gco-supervisor" | "gco-keeper"))
+    one.name().is_some_and(|name| matches!(name.as_str(), "gco-supervisor" | "gco-keeper" | "gco-session"))
 }
