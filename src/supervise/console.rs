@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
-use super::viewing::Wanted;
+use super::viewer::Manner;
+use super::viewing::{Wanted, manner};
 use crate::sys::descriptors::{Kind, copy_above, key_pipe, kind, standard};
 use crate::sys::pty::{self, Modes};
 use crate::sys::signals::Queue;
+use crate::sys::start::Inherited;
 use crate::sys::terminal::controlling_terminal;
 use crate::sys::time::poll_timeout;
 use crate::task::Spec;
@@ -41,6 +43,8 @@ pub struct Console {
     leaving: Finder,
     /// No other keys are passed on, and Ctrl-C leaves, too.
     only_leaves: bool,
+    /// The terminal is the command's alone, and is read once it is held.
+    is_own: bool,
     /// gco has set the terminal up to be read key by key.
     is_held: bool,
     /// Somebody else reads it, until it is looked at again.
@@ -74,6 +78,7 @@ impl Console {
             is_stopped: false,
             leaving,
             only_leaves: false,
+            is_own: false,
             is_held: false,
             busy_until: None,
         }
@@ -121,6 +126,7 @@ impl Console {
     /// gco has set the terminal up to be read key by key, or as it was.
     pub fn held(&mut self, held: bool) {
         self.is_held = held;
+        self.busy_until = None;
     }
 
     /// What to wait for: the keyboard, or that there is room for its keys.
@@ -161,13 +167,17 @@ impl Console {
         let mut block = [0; TAKE];
         match nix::unistd::read(keyboard, &mut block) {
             Ok(0) => {
-                // The end of input, as the command's terminal has it.
-                let by_line = Modes::of(keyboard.as_fd()).ok();
-                if let Some(modes) = &by_line {
-                    self.waiting.push(modes.end_of_input());
-                } else {
-                    self.waiting.push(END_OF_INPUT);
-                    self.keyboard = None;
+                // The end of input, as the command's terminal has it. A terminal that has gone says the same.
+                match Modes::of(keyboard.as_fd()) {
+                    Ok(modes) => self.waiting.push(modes.end_of_input()),
+                    Err(_) if self.is_terminal => {
+                        self.keyboard = None;
+                        return Typed::Gone;
+                    }
+                    Err(_) => {
+                        self.waiting.push(END_OF_INPUT);
+                        self.keyboard = None;
+                    }
                 }
                 self.send();
                 Typed::Keys
@@ -200,7 +210,8 @@ impl Console {
     /// Whether what is typed is for this command.
     fn may_read(&self, keyboard: &OwnedFd) -> bool {
         let is_as_usual = Modes::of(keyboard.as_fd()).map_or(true, |modes| modes.is_by_line());
-        is_in_front(keyboard) && (self.is_held || is_as_usual)
+        // What is typed before is shown by the terminal itself, and counted by who holds it.
+        is_in_front(keyboard) && (self.is_held || (is_as_usual && !self.is_own))
     }
 
     fn send(&mut self) {
@@ -257,7 +268,11 @@ pub fn wait(
 ///
 /// # Errors
 /// Out of descriptors.
-pub fn of_caller(spec: &Spec, wanted: Wanted) -> io::Result<Option<(Console, OwnedFd)>> {
+pub fn of_caller(
+    spec: &Spec,
+    wanted: Wanted,
+    inherited: &Inherited,
+) -> io::Result<Option<(Console, OwnedFd)>> {
     if !wanted.any() || spec.detach {
         return Ok(None);
     }
@@ -265,7 +280,9 @@ pub fn of_caller(spec: &Spec, wanted: Wanted) -> io::Result<Option<(Console, Own
     let keyboard = if wanted.input { Some(copy_above(standard(0))?) } else { controlling_terminal() };
     let Some(keyboard) = keyboard else { return Ok(None) };
     let (read, write) = key_pipe()?;
-    Ok(Some((Console::new(keyboard, write, spec.detach_keys.clone()), read)))
+    let console = Console::new(keyboard, write, spec.detach_keys.clone());
+    let is_own = manner(spec, inherited) == Manner::Own;
+    Ok(Some((Console { is_own, ..console }, read)))
 }
 
 /// The keyboard of somebody who attaches, and the end from which the command gets its keys. Whoever `only_looks` types the

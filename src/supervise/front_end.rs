@@ -101,8 +101,8 @@ pub fn run(spec: Spec, inherited: Inherited, manner: Manner) -> Result<Finished,
     let cannot = |error: io::Error| {
         Failure::new(EXIT_GCO_FAILED, format!("cannot start a supervisor: {}", io_words(&error)))
     };
-    let terminals = Wanted::of(spec.pty, spec.detach, &inherited);
-    let (mut console, keys) = console::of_caller(&spec, terminals).map_err(cannot)?.unzip();
+    let terminals = Wanted::of(&spec, &inherited);
+    let (mut console, keys) = console::of_caller(&spec, terminals, &inherited).map_err(cannot)?.unzip();
     let of_terminal = OF_TERMINAL.into_iter().filter(|_| console.is_some());
     let is_free = |&s: &i32| !inherited.ignores(s) && !inherited.blocks(s);
     let wanted = PASSED_ON.into_iter().filter(is_free).chain(of_terminal);

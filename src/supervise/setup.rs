@@ -81,9 +81,10 @@ pub fn set_up(
         terminal = Some((made_ends.main, made_ends.is_input));
         (sources, ends) = (made_sources, made_ends.outputs);
     }
+    let ends_are_one = sources[1].is_none() && ends[1].is_some();
     for stream in Stream::BOTH {
         let n = stream.index();
-        if sources[n].is_some() {
+        if sources[n].is_some() || ends[n].is_some() {
             // It is a terminal.
         } else if !inherited.was_closed(n + 1) || spec.detach {
             let (read, write) = output_pipe()?;
@@ -113,7 +114,7 @@ pub fn set_up(
     } else {
         (None, Claimed::Untracked)
     };
-    let journal = match &tracking {
+    let mut journal = match &tracking {
         Some(tracking) => {
             if let Err(error) = replace::sync_directory(&tracking.dir) {
                 warnings
@@ -128,6 +129,9 @@ pub fn set_up(
         // What is to be shown in the end must be kept until then, in a file without a name.
         None => unnamed.unwrap_or_else(|| Journal::absent(control)),
     };
+    if ends_are_one {
+        journal.say("what goes to stderr is with stdout here: a shell's jobs have one terminal");
+    }
     let is_tracked = tracking.is_some();
     let handover = Handover {
         control,
@@ -182,8 +186,9 @@ pub fn open_places(spec: &Spec, wanted: Wanted, inherited: &Inherited) -> io::Re
         for stream in Stream::BOTH {
             let fd = stream.index() + 1;
             // What the command's terminal shows is for all of the caller's.
-            let is_on_seat =
-                spec.echo == Echo::Always && wanted.is(stream) && kind(standard(fd)) == Kind::Terminal;
+            let is_on_seat = spec.echo == Echo::Always
+                && (wanted.is(stream) || wanted.is_one)
+                && kind(standard(fd)) == Kind::Terminal;
             if !inherited.was_closed(fd) && !is_on_seat {
                 places[stream.index()] = Some(private_copy(standard(fd))?);
             }

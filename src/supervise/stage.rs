@@ -11,6 +11,7 @@ use super::message::Report;
 use super::supervisor::Supervisor;
 use super::terminals::Moved;
 use super::viewer::{Manner, Viewer, ViewerId};
+use crate::sys::descriptors::bytes_waiting;
 use crate::sys::pty::{self, Modes};
 use crate::task::Stream;
 
@@ -141,19 +142,25 @@ impl Supervisor {
         let is_on = is_on && !self.told_stopped;
         let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
         let Some(inner) = main.filter(|_| is_on).and_then(|main| Modes::of(main).ok()) else { return };
+        let first = self.handover.terminals.as_ref().map_or(inner, |terminals| *terminals.modes());
         for viewer in &mut self.display.viewers {
             if viewer.client.is_some() {
                 if !viewer.is_behind {
-                    viewer.hold(&inner);
+                    viewer.hold(&inner, &first);
                 }
             } else if !control.is_behind() {
                 // Announced before: a successor is to give it back.
-                let wants = viewer.manner == Manner::Own || viewer.own_modes().is_some();
-                if wants || !inner.is_by_line() || !inner.echoes() {
+                let was_held = viewer.own_modes().is_some();
+                if was_held || viewer.manner == Manner::Own || inner != first {
                     control.set_terminal_held(true);
                 }
-                viewer.hold(&inner);
-                control.set_terminal_held(viewer.own_modes().is_some());
+                viewer.hold(&inner, &first);
+                let is_held = viewer.own_modes().is_some();
+                control.set_terminal_held(is_held);
+                if is_held && !was_held {
+                    // Typed before, it has been shown by the terminal itself.
+                    self.echoed_ahead = usize::try_from(bytes_waiting(viewer.as_fd())).unwrap_or(0);
+                }
             }
         }
         self.tell_held();

@@ -106,6 +106,8 @@ pub struct Supervisor {
     pub(super) typed: Vec<u8>,
     /// The front-end is to be stopped once it has given back what was typed, or at this time.
     pub(super) pause_until: Option<Instant>,
+    /// So many of the keys that come next have been shown already.
+    pub(super) echoed_ahead: usize,
     /// What was typed and the command has not read, once it is over.
     pub(super) unread: Option<Vec<u8>>,
     /// Which process group was in the foreground before the caller's job left it.
@@ -193,6 +195,7 @@ impl Supervisor {
             guests: Vec::new(),
             typed: Vec::new(),
             pause_until: None,
+            echoed_ahead: 0,
             unread: None,
             before: None,
             handover,

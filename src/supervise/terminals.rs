@@ -56,8 +56,8 @@ pub enum Moved {
     Closed,
 }
 
-/// Makes the terminals that are wanted, as large as the one that is behind `like`, and with its modes unless the caller's job is
-/// `behind`, in the background; with the reading ends of the pipes for each stream that has one.
+/// Makes the terminals that are wanted, as large as the one that is behind `like`, and with its modes unless they are those of
+/// others who use it; if the caller's job is `behind`, in the background, until it is not. With the reading ends of the pipes for each stream that has one.
 ///
 /// # Errors
 /// There are no more terminals, or none at all.
@@ -65,16 +65,20 @@ pub fn make(
     wanted: Wanted,
     like: Option<BorrowedFd<'_>>,
     behind: bool,
+    is_shared: bool,
 ) -> io::Result<(Terminals, Ends, Sources)> {
     // One that does not tell its size (0 by 0) has the command find out by other means, as it would without gco.
     let size = like.and_then(|like| pty::size(like).ok());
+    let is_read_by_others =
+        || like.is_some_and(|like| Modes::of(like).is_ok_and(|modes| !modes.is_by_line()));
+    let is_others = behind || (is_shared && is_read_by_others());
     let mut terminals = Terminals {
         wanted,
         masters: [None, None],
         feeds: [None, None],
         alone: None,
         main: Stream::BOTH.into_iter().find(|&stream| wanted.is(stream)),
-        modes: like.filter(|_| !behind).map_or_else(plain_modes, Modes::of)?,
+        modes: like.filter(|_| !is_others).map_or_else(plain_modes, Modes::of)?,
         is_provisional: behind,
     };
     let mut outputs = [None, None];
@@ -89,6 +93,9 @@ pub fn make(
         }
         (terminals.masters[n], terminals.feeds[n]) = (Some(master), Some(feed));
         (outputs[n], sources[n]) = (Some(slave), Some(source));
+    }
+    if wanted.is_one {
+        outputs[1] = main.as_ref().map(|main: &OwnedFd| main.try_clone()).transpose()?;
     }
     let main = match main {
         Some(main) => main,
@@ -158,6 +165,12 @@ impl Terminals {
             // One that is gone needs none.
             let _ = pty::set_size(terminal, size);
         }
+    }
+
+    /// The modes that they had at first.
+    #[must_use]
+    pub fn modes(&self) -> &Modes {
+        &self.modes
     }
 
     /// Gives all of them the modes that they had at first.

@@ -94,7 +94,9 @@ impl Supervisor {
     pub(super) fn take_keys(&mut self, typist: Typist) {
         let Some(keys) = self.keys_of(typist) else { return };
         let mut block = [0; TAKE];
-        let taken = match nix::unistd::read(keys, &mut block) {
+        let is_ahead = typist == Typist::Caller && self.echoed_ahead > 0;
+        let most = if is_ahead { self.echoed_ahead.min(TAKE) } else { TAKE };
+        let taken = match nix::unistd::read(keys, &mut block[..most]) {
             Err(Errno::EAGAIN | Errno::EINTR) => return,
             Ok(taken) if taken > 0 => taken,
             _ => {
@@ -128,7 +130,10 @@ impl Supervisor {
             self.stop_viewer(typist, false);
         }
         self.typed = typed;
-        if self.is_echoed_already(typist) && modes.echoes() {
+        if is_ahead {
+            self.echoed_ahead -= taken;
+        }
+        if (is_ahead || self.is_echoed_already(typist)) && modes.echoes() {
             self.type_unseen(&modes);
         } else {
             self.type_on();

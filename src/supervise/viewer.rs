@@ -72,6 +72,8 @@ pub struct Viewer {
     held: Option<Held>,
     /// It was stopped by a key.
     is_stopped: bool,
+    /// It has been put back to what it was.
+    is_tidied: bool,
     backlog: Backlog,
 }
 
@@ -93,6 +95,7 @@ impl Viewer {
             own: None,
             held: None,
             is_stopped: false,
+            is_tidied: false,
             backlog: Backlog::new(spill),
         })
     }
@@ -189,8 +192,9 @@ impl Viewer {
         self.held = Modes::of(self.place.as_fd()).ok().map(|made| Held { wanted: made, made });
     }
 
-    /// Has the terminal be as the command wants to read, whose own terminal has the modes `inner`.
-    pub fn hold(&mut self, inner: &Modes) {
+    /// Has the terminal be as the command wants to read, whose own terminal has the modes `inner`, and had those of `first` at
+    /// first.
+    pub fn hold(&mut self, inner: &Modes, first: &Modes) {
         if self.held.is_none() {
             let Ok(own) = Modes::of(self.place.as_fd()) else { return };
             self.own = Some(own);
@@ -198,8 +202,8 @@ impl Viewer {
         let Some(own) = self.own else { return };
         let wanted = match self.manner {
             Manner::Own | Manner::LookOnly => own.raw(),
-            Manner::Shared if !inner.is_by_line() => own.raw(),
-            Manner::Shared if !inner.echoes() => own.echoing(false),
+            Manner::Shared if inner != first && !inner.is_by_line() => own.raw(),
+            Manner::Shared if inner != first && !inner.echoes() => own.echoing(false),
             _ => {
                 self.give_back();
                 return;
@@ -222,7 +226,8 @@ impl Viewer {
 
     /// Puts the terminal back to what it was: the command goes on without it, or has left it in disorder.
     pub fn tidy(&mut self, screen: &Screen) {
-        if self.shows() {
+        // Once: then it is somebody else's.
+        if self.shows() && !std::mem::replace(&mut self.is_tidied, true) {
             // What it has not taken by now it will not take.
             let _ = write(&self.place, screen.undo().as_bytes());
         }

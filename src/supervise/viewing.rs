@@ -1,7 +1,9 @@
 //! Which of a command's standard descriptors are to be terminals, and what is known of the terminal that gco's caller sits at.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use super::control::{Cell, Control};
 use super::terminals::plain_modes;
@@ -19,19 +21,26 @@ pub struct Wanted {
     pub input: bool,
     /// stdout and stderr.
     pub outputs: [bool; 2],
+    /// stderr is the same terminal as stdout.
+    pub is_one: bool,
 }
 
 impl Wanted {
     /// What `pty` means for descriptors such as gco has been given.
     #[must_use]
-    pub fn of(pty: Pty, detach: bool, inherited: &Inherited) -> Self {
+    pub fn of(spec: &Spec, inherited: &Inherited) -> Self {
+        let Spec { pty, detach, .. } = *spec;
         let is_open = |fd: usize| detach || !inherited.was_closed(fd);
         let wanted = |fd: usize| match pty {
             Pty::Never => false,
             Pty::Always => is_open(fd),
             Pty::Auto => !detach && is_open(fd) && kind(standard(fd)) == Kind::Terminal,
         };
-        Self { input: wanted(0), outputs: [wanted(1), wanted(2)] }
+        let (input, outputs) = (wanted(0), [wanted(1), wanted(2)]);
+        if input && outputs == [true; 2] && is_interactive_shell(&spec.argv) {
+            return Self { input, outputs: [true, false], is_one: true };
+        }
+        Self { input, outputs, is_one: false }
     }
 
     /// Whether `stream` is to be one.
@@ -45,6 +54,28 @@ impl Wanted {
     pub fn any(self) -> bool {
         self.input || self.outputs != [false; 2]
     }
+}
+
+/// The shells that take the terminal behind stderr for the one whose jobs they control.
+const SHELLS: [&str; 3] = ["bash", "rbash", "sh"];
+
+/// Whether that is a shell that somebody is to talk to. It controls its jobs by the terminal behind stderr, which has to be the
+/// controlling one then, and so the same as stdout's.
+fn is_interactive_shell(argv: &[OsString]) -> bool {
+    let Some((program, arguments)) = argv.split_first() else { return false };
+    let name = Path::new(program).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let is_option = |argument: &OsString| {
+        let text = argument.to_str().unwrap_or_default();
+        text.starts_with("--") || (text.starts_with(['-', '+']) && !text.contains('c'))
+    };
+    if name == "env" {
+        // What it runs comes after its options and settings.
+        let is_setting =
+            |word: &OsString| word.to_str().is_some_and(|word| word.contains('=') || word.starts_with('-'));
+        let at = arguments.iter().position(|word| !is_setting(word)).unwrap_or(arguments.len());
+        return is_interactive_shell(&arguments[at..]);
+    }
+    SHELLS.contains(&name) && arguments.iter().all(is_option)
 }
 
 /// Where gco's caller sits.
@@ -78,14 +109,22 @@ impl Seat {
         let Some(fd) = [1, 2, 0].into_iter().find(|&fd| is_terminal(fd)) else { return Ok(None) };
         let terminal = private_copy(standard(fd))?;
         // While a shell has the foreground they are its own.
-        let modes = if behind { plain_modes()? } else { Modes::of(terminal.as_fd())? };
-        let in_pipeline = [1, 2].into_iter().any(|fd| kind(standard(fd)) == Kind::Pipe);
-        let manner = match spec.echo {
-            Echo::Always if is_terminal(0) && !in_pipeline => Manner::Own,
-            Echo::Always => Manner::Shared,
-            Echo::Never | Echo::OnFailure => Manner::Unseen,
-        };
+        let modes = Modes::of(terminal.as_fd())?;
+        let modes = if behind || !modes.is_by_line() { plain_modes()? } else { modes };
+        let manner = manner(spec, inherited);
         Ok(Some(Self { terminal, modes, manner, sees: [is_terminal(1), is_terminal(2)] }))
+    }
+}
+
+/// How the terminal of this process's caller is used.
+#[must_use]
+pub fn manner(spec: &Spec, inherited: &Inherited) -> Manner {
+    let is_input = !inherited.was_closed(0) && kind(standard(0)) == Kind::Terminal;
+    let in_pipeline = [1, 2].into_iter().any(|fd| kind(standard(fd)) == Kind::Pipe);
+    match spec.echo {
+        Echo::Always if is_input && !in_pipeline => Manner::Own,
+        Echo::Always => Manner::Shared,
+        Echo::Never | Echo::OnFailure => Manner::Unseen,
     }
 }
 
@@ -131,5 +170,23 @@ impl Control {
     /// Says what.
     pub fn set_screen_marks(&self, marks: u64) {
         self.set(Cell::Screen, marks);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_to_talk_to_is_told_from_one_that_runs_something() {
+        let is = |line: &str| is_interactive_shell(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for line in ["bash", "/bin/bash -l", "bash --norc --noprofile", "sh -i", "env A=b -u C bash -i"] {
+            assert!(is(line), "{line}");
+        }
+        for line in
+            ["bash -c x", "bash -xc x", "bash script", "bash -l script", "make", "env A=b make", "env"]
+        {
+            assert!(!is(line), "{line}");
+        }
     }
 }
