@@ -14,6 +14,11 @@
 //!
 //! The command is in a process group of its own, in the session of supervisor and keeper: so its group is not
 //! an orphaned one (whose stop signals the kernel ignores), neither while both live nor when one of them dies.
+//!
+//! A command with a terminal has a session that a fourth process leads, between front-end and supervisor: see
+//! [`session`]. What its terminals show takes the same way as what comes by pipes ([`terminals`]), and is shown to all who look
+//! ([`display`]): gco's caller and those who attach ([`visit`], whom [`reception`] lets in). Their keys go the other way
+//! ([`console`], [`typing`]).
 
 mod attempts;
 mod attend;

@@ -181,12 +181,7 @@ fn whoever_leaves_finds_the_terminal_as_it_was() {
         screen.line("clear; $W vim -u NONE text");
         screen.until("~\n~");
         if kills {
-            let front =
-                home.processes().into_iter().find(|one| one.command.starts_with("gco run") && one.is_gco);
-            let fronts =
-                home.processes().into_iter().filter(|one| one.is_gco && crate::tools::comm(one.pid) == "gco");
-            let front = fronts.last().or(front).unwrap();
-            crate::tools::send(front.pid, nix::sys::signal::Signal::SIGKILL);
+            crate::tools::send(home.the_gco("gco"), nix::sys::signal::Signal::SIGKILL);
         } else {
             screen.press(&["C-^", "d"]);
             screen.until("goes on in the background");
