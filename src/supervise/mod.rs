@@ -17,18 +17,18 @@
 //!
 //! A command with a terminal has a session that a fourth process leads, between front-end and supervisor: see
 //! [`session`]. What its terminals show takes the same way as what comes by pipes ([`terminals`]), and is shown to all who look
-//! ([`display`]): gco's caller and those who attach ([`visit`], whom [`reception`] lets in). Their keys go the other way
-//! ([`console`], [`typing`]).
+//! ([`display`]): gco's caller and those who attach ([`visit`]). Their keys go the other way
+//! ([`console`]).
 
 mod attempts;
 mod attend;
 mod backlog;
 pub mod begin;
 pub mod cancel;
-mod console;
+pub mod console;
 pub mod control;
 pub mod course;
-mod display;
+pub mod display;
 pub mod echo;
 mod ending;
 mod events;
@@ -48,7 +48,7 @@ mod pump;
 mod reception;
 pub mod report;
 pub mod rerun;
-mod session;
+pub mod session;
 pub mod setup;
 pub mod spool;
 mod stage;
@@ -57,7 +57,7 @@ pub mod supervisor;
 pub mod terminals;
 mod turn;
 mod typing;
-mod viewer;
+pub mod viewer;
 pub mod viewing;
 pub mod visit;
 mod wait;
