@@ -8,8 +8,7 @@ use super::handover::release;
 use super::message::Report;
 use super::setup::{self, Stage};
 use super::supervisor::Supervisor;
-use super::viewer::Manner;
-use super::viewing::{Seat, Wanted};
+use super::viewing::{Seat, Wanted, is_in_pipeline};
 use super::{session, terminals};
 use crate::failure::io_words;
 use crate::sys::child::PidFd;
@@ -50,8 +49,7 @@ fn set_stage(beginning: &mut Beginning, spec: &Spec, inherited: &Inherited) -> (
         own_session();
         if beginning.wanted.any() {
             let like = seat.as_ref().map(|seat| seat.terminal.as_fd());
-            let is_shared = seat.as_ref().is_some_and(|seat| seat.manner == Manner::Shared);
-            let made = terminals::make(beginning.wanted, like, beginning.behind, is_shared)?;
+            let made = terminals::make(beginning.wanted, like, beginning.behind, is_in_pipeline())?;
             stage.leash = Some(session::lead(made.1.main.as_fd())?);
             (stage.terminals, stage.seat, stage.keys) = (Some(made), seat, beginning.keys.take());
         }

@@ -57,7 +57,7 @@ pub enum Moved {
 }
 
 /// Makes the terminals that are wanted, as large as the one that is behind `like`, and with its modes unless they are those of
-/// others who use it; if the caller's job is `behind`, in the background, until it is not. With the reading ends of the pipes for each stream that has one.
+/// others who use it; another program of a pipeline, or a shell as long as the caller's job is `behind`, in the background. With the reading ends of the pipes for each stream that has one.
 ///
 /// # Errors
 /// There are no more terminals, or none at all.
@@ -65,13 +65,13 @@ pub fn make(
     wanted: Wanted,
     like: Option<BorrowedFd<'_>>,
     behind: bool,
-    is_shared: bool,
+    in_pipeline: bool,
 ) -> io::Result<(Terminals, Ends, Sources)> {
     // One that does not tell its size (0 by 0) has the command find out by other means, as it would without gco.
     let size = like.and_then(|like| pty::size(like).ok());
     let is_read_by_others =
         || like.is_some_and(|like| Modes::of(like).is_ok_and(|modes| !modes.is_by_line()));
-    let is_others = behind || (is_shared && is_read_by_others());
+    let is_others = behind || (in_pipeline && is_read_by_others());
     let mut terminals = Terminals {
         wanted,
         masters: [None, None],

@@ -110,19 +110,25 @@ impl Seat {
         let terminal = private_copy(standard(fd))?;
         // While a shell has the foreground they are its own.
         let modes = Modes::of(terminal.as_fd())?;
-        let modes = if behind || !modes.is_by_line() { plain_modes()? } else { modes };
+        let is_others = behind || (is_in_pipeline() && !modes.is_by_line());
+        let modes = if is_others { plain_modes()? } else { modes };
         let manner = manner(spec, inherited);
         Ok(Some(Self { terminal, modes, manner, sees: [is_terminal(1), is_terminal(2)] }))
     }
+}
+
+/// Whether what this process writes goes to another program, which may read the terminal.
+#[must_use]
+pub fn is_in_pipeline() -> bool {
+    [1, 2].into_iter().any(|fd| kind(standard(fd)) == Kind::Pipe)
 }
 
 /// How the terminal of this process's caller is used.
 #[must_use]
 pub fn manner(spec: &Spec, inherited: &Inherited) -> Manner {
     let is_input = !inherited.was_closed(0) && kind(standard(0)) == Kind::Terminal;
-    let in_pipeline = [1, 2].into_iter().any(|fd| kind(standard(fd)) == Kind::Pipe);
     match spec.echo {
-        Echo::Always if is_input && !in_pipeline => Manner::Own,
+        Echo::Always if is_input && !is_in_pipeline() => Manner::Own,
         Echo::Always => Manner::Shared,
         Echo::Never | Echo::OnFailure => Manner::Unseen,
     }

@@ -96,7 +96,11 @@ impl<'h> Screen<'h> {
 
     /// Types a line and waits for the prompt after it.
     pub fn run(&mut self, line: &str) -> String {
-        self.line(line);
+        self.types(line);
+        // Seen before Enter is pressed, it cannot be the prompt of before that is seen afterwards.
+        let end: String = line.chars().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect();
+        self.until_it("what is typed", |text| text.ends_with(end.trim_end()));
+        self.press(&["Enter"]);
         self.until_prompt()
     }
 

@@ -79,7 +79,7 @@ fn a_shell_in_it_has_jobs_of_its_own() {
     }
     let shown = same_on_both(|screen, _| {
         screen.line("$W env PS1='in: ' bash --norc --noprofile");
-        screen.until("in:");
+        screen.until_it("a prompt", |text| text.ends_with("\nin:"));
         screen.line("sleep 1000");
         screen.until("sleep 1000");
         screen.press(&["C-z"]);
@@ -104,7 +104,7 @@ fn what_is_typed_ahead_is_the_shells() {
     let shown = same_on_both(|screen, home| {
         let gate = Gate::new(home, "go");
         screen.line("clear; $W sh -c 'echo up; read x <go'");
-        screen.until("up");
+        screen.until_it("the command's output", |text| text == "up");
         screen.line("echo ty''ped");
         screen.until("ty''ped");
         gate.open();
