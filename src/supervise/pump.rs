@@ -105,31 +105,28 @@ impl Supervisor {
 
     /// Logs and shows what is in the spool, and makes room in it.
     pub(super) fn store(&mut self, stream: Stream, now: Instant) {
-        let n = stream.index();
-        let logged = self.handover.journal.taken(stream);
-        let bytes = self.handover.spools[n].from(logged);
+        self.log(stream, false);
+        self.show(stream);
+        let open_line = self.handover.journal.taken(stream) < self.handover.spools[stream.index()].end();
+        self.machine.output(stream, open_line, now);
+    }
+
+    /// Puts what is in the spool into the log: whole lines, or with `all` the begin of an open one.
+    fn log(&mut self, stream: Stream, all: bool) {
+        let bytes = self.handover.spools[stream.index()].from(self.handover.journal.taken(stream));
         if self.handover.is_terminal(stream) {
-            let how = self.how_shown(stream, false);
+            let how = self.how_shown(stream, all);
             self.handover.journal.store_shown(stream, bytes, how);
+        } else if all {
+            self.handover.journal.store_part(stream, bytes);
         } else {
             self.handover.journal.store_lines(stream, bytes);
         }
-        self.show(stream);
-        let open_line = self.handover.journal.taken(stream) < self.handover.spools[n].end();
-        self.machine.output(stream, open_line, now);
     }
 
     /// Puts the begin of an open line into the log.
     pub(super) fn flush_part(&mut self, stream: Stream) {
-        let n = stream.index();
-        let logged = self.handover.journal.taken(stream);
-        let bytes = self.handover.spools[n].from(logged);
-        if self.handover.is_terminal(stream) {
-            let how = self.how_shown(stream, true);
-            self.handover.journal.store_shown(stream, bytes, how);
-        } else {
-            self.handover.journal.store_part(stream, bytes);
-        }
+        self.log(stream, true);
         self.machine.flushed(stream);
         self.make_room(stream);
     }

@@ -24,8 +24,10 @@ const TAKE: usize = 16 << 10;
 /// What the supervisor knows of a terminal beside what is in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
-    /// It puts a carriage return before each newline.
+    /// It puts a carriage return before each newline that is shown now,
     returns: bool,
+    /// and did when it was last asked.
+    returned: bool,
     /// Up to where it has been shown.
     displayed: u64,
     /// No process has it open; when to look again.
@@ -35,7 +37,7 @@ pub(super) struct Known {
 impl Known {
     /// A terminal that has been shown up to there.
     pub(super) fn from(displayed: u64) -> Self {
-        Self { returns: true, displayed, closed_until: None }
+        Self { returns: true, returned: true, displayed, closed_until: None }
     }
 }
 
@@ -44,9 +46,11 @@ impl Supervisor {
     pub(super) fn move_on(&mut self, stream: Stream) -> Option<Moved> {
         let terminals = self.handover.terminals.as_ref().filter(|terminals| terminals.has(stream))?;
         let known = &mut self.known[stream.index()];
-        // In both modes, that of before and that of now, what is shown may have been written.
+        // What is shown now may have been written in the modes of before. Of the two ways to be wrong, a line that ends in a
+        // return too many is the worse one.
         if let Some(modes) = terminals.of(stream).and_then(|terminal| Modes::of(terminal).ok()) {
-            known.returns = modes.adds_returns();
+            let before = std::mem::replace(&mut known.returned, modes.adds_returns());
+            known.returns = known.returned || before;
         }
         let moved = terminals.move_on(stream);
         known.closed_until = (moved == Moved::Closed).then(|| Instant::now() + LOOK_AGAIN);
