@@ -144,8 +144,8 @@ impl Supervisor {
         let is_on = control.is_attempt_coming()
             || (control.is_attempt_underway() && control.exit().is_none() && control.start_error().is_none());
         let is_on = is_on && !self.told_stopped;
-        let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
-        let Some(inner) = main.filter(|_| is_on).and_then(|main| Modes::of(main).ok()) else { return };
+        let read = self.reads_keys().filter(|_| is_on);
+        let Some(inner) = read.and_then(|read| Modes::of(read).ok()) else { return };
         let first = self.handover.terminals.as_ref().map_or(inner, |terminals| *terminals.modes());
         for viewer in &mut self.display.viewers {
             if viewer.client.is_some() {

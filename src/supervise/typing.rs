@@ -111,8 +111,7 @@ impl Supervisor {
                 return;
             }
         };
-        let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
-        let Some(modes) = main.and_then(|main| Modes::of(main).ok()) else { return };
+        let Some(modes) = self.reads_keys().and_then(|read| Modes::of(read).ok()) else { return };
         let mut typed = Vec::with_capacity(taken);
         for &key in &block[..taken] {
             match modes.meaning(key) {
