@@ -195,7 +195,7 @@ impl Supervisor {
         }
         self.start_no_more();
         let Some(outcome) = self.outcome() else { return };
-        if left_open {
+        if left_open && self.handover.control.command().is_some() {
             self.handover.warn("a process that the command left behind still holds its output open");
         }
         if let Err(error) = self.handover.journal.sync() {
