@@ -24,10 +24,8 @@ const TAKE: usize = 16 << 10;
 /// What the supervisor knows of a terminal beside what is in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
-    /// It puts a carriage return before each newline that is shown now,
+    /// It puts a carriage return before each newline.
     returns: bool,
-    /// and did when it was last asked.
-    returned: bool,
     /// Up to where it has been shown.
     displayed: u64,
     /// No process has it open; when to look again.
@@ -37,7 +35,7 @@ pub(super) struct Known {
 impl Known {
     /// A terminal that has been shown up to there.
     pub(super) fn from(displayed: u64) -> Self {
-        Self { returns: true, returned: true, displayed, closed_until: None }
+        Self { returns: true, displayed, closed_until: None }
     }
 }
 
@@ -46,11 +44,9 @@ impl Supervisor {
     pub(super) fn move_on(&mut self, stream: Stream) -> Option<Moved> {
         let terminals = self.handover.terminals.as_ref().filter(|terminals| terminals.has(stream))?;
         let known = &mut self.known[stream.index()];
-        // What is shown now may have been written in the modes of before. Of the two ways to be wrong, a line that ends in a
-        // return too many is the worse one.
+        // What was written before a switch of modes and is only taken now is taken for the new ones: nobody tells.
         if let Some(modes) = terminals.of(stream).and_then(|terminal| Modes::of(terminal).ok()) {
-            let before = std::mem::replace(&mut known.returned, modes.adds_returns());
-            known.returns = known.returned || before;
+            known.returns = modes.adds_returns();
         }
         let moved = terminals.move_on(stream);
         known.closed_until = (moved == Moved::Closed).then(|| Instant::now() + LOOK_AGAIN);
