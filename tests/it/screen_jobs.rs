@@ -80,12 +80,13 @@ fn a_shell_in_it_has_jobs_of_its_own() {
     let shown = same_on_both(|screen, _| {
         screen.line("$W env PS1='in: ' bash --norc --noprofile");
         screen.until_it("a prompt", |text| text.ends_with("\nin:"));
-        screen.line("sleep 1000");
-        screen.until("sleep 1000");
+        // It says when it runs, and when it goes on.
+        screen.line("sh -c 'trap \"echo on\" CONT; echo up; while :; do sleep 0.02; done'");
+        screen.until("\nup");
         screen.press(&["C-z"]);
         screen.until("Stopped");
         screen.line("fg");
-        screen.until("fg\nsleep 1000");
+        screen.until("\non");
         screen.press(&["C-c"]);
         screen.until_it("a prompt", |text| text.ends_with("in:"));
         screen.line("echo \"code $?\"; exit 3");
