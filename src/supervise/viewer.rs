@@ -8,9 +8,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::backlog::Backlog;
 use super::place::Place;
+use super::wait::SOON;
 use crate::sys::child::PidFd;
 use crate::sys::pty::{self, Modes, Size};
 use crate::task::screen::Screen;
@@ -228,8 +230,7 @@ impl Viewer {
     pub fn tidy(&mut self, screen: &Screen) {
         // Once: then it is somebody else's.
         if self.shows() && !std::mem::replace(&mut self.is_tidied, true) {
-            // What it has not taken by now it will not take.
-            let _ = write(&self.place, screen.undo().as_bytes());
+            write_at_last(&self.place, screen.undo().as_bytes());
         }
         self.give_back();
     }
@@ -238,6 +239,26 @@ impl Viewer {
 impl AsFd for Viewer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.place.as_fd()
+    }
+}
+
+/// How often the last words for a terminal are tried.
+const LAST_TRIES: u32 = 20;
+
+/// Writes the last words for `place`. While another process writes there, a shell that says how a job ended among others, the
+/// kernel refuses those who do not wait, though there is room. A terminal that is stopped is not waited for.
+fn write_at_last(place: &Place, mut bytes: &[u8]) {
+    for _ in 0..LAST_TRIES {
+        match write(place, bytes) {
+            Ok(done) => bytes = &bytes[done..],
+            // It is gone.
+            Err(_) => return,
+        }
+        let mut room = [PollFd::new(place.as_fd(), PollFlags::POLLOUT)];
+        if bytes.is_empty() || !poll(&mut room, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+            return;
+        }
+        std::thread::sleep(SOON);
     }
 }
 
