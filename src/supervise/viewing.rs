@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_shell_to_talk_to_is_told_from_one_that_runs_something() {
         let is = |line: &str| is_interactive_shell(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
-        for line in ["bash", "/bin/bash -l", "bash --norc --noprofile", "sh -i", "env A=b -u C bash -i"] {
+        for line in ["bash", "/bin/bash -l", "bash --norc --noprofile", "sh -i", "env A=b -i bash -i"] {
             assert!(is(line), "{line}");
         }
         for line in
