@@ -12,6 +12,7 @@ use super::message::Report;
 use super::supervisor::Supervisor;
 use super::viewer::{Manner, ViewerId};
 use crate::sys::pty::{self, Meaning, Modes};
+use crate::sys::signals::send_to_group;
 use crate::sys::time;
 use crate::task::Stream;
 
@@ -172,7 +173,13 @@ impl Supervisor {
         for stream in Stream::BOTH {
             self.take(stream);
         }
-        true
+        let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
+        let Some(group) = main.filter(|_| self.reads_other().is_some()).and_then(pty::foreground) else {
+            return true;
+        };
+        // The terminal that is read is no session's and has no foreground: typed there, the key would be lost.
+        send_to_group(group, signal);
+        false
     }
 
     fn stop_viewer(&mut self, typist: Typist, stopped: bool) {
@@ -213,11 +220,16 @@ impl Supervisor {
 
     /// The terminal that the command reads: the main one, unless it has set up the other one for that.
     pub(super) fn reads_keys(&self) -> Option<BorrowedFd<'_>> {
+        self.reads_other().or_else(|| self.handover.terminals.as_ref()?.main())
+    }
+
+    /// The other one, if that is it: a pager takes the terminal behind stderr for the keyboard.
+    fn reads_other(&self) -> Option<BorrowedFd<'_>> {
         let terminals = self.handover.terminals.as_ref()?;
         let reads = |terminal: &BorrowedFd<'_>| {
             Modes::of(*terminal).is_ok_and(|modes| !modes.is_by_line() || !modes.echoes())
         };
         let main = terminals.main()?;
-        Some(terminals.other().filter(|other| reads(other) && !reads(&main)).unwrap_or(main))
+        terminals.other().filter(|other| reads(other) && !reads(&main))
     }
 }

@@ -55,6 +55,7 @@ const CURSOR: u64 = 1 << 35;
 const LINES: u64 = 1 << 36;
 const OTHER_KEYS: u64 = 1 << 37;
 const KEYBOARD: u64 = 1 << 38;
+const INSERT: u64 = 1 << 39;
 
 /// The longest control sequence that is looked at.
 pub const LONGEST: usize = 64;
@@ -135,6 +136,8 @@ impl Screen {
             b"\x1b>" => self.marks &= !KEYPAD,
             b"\x1b(0" => self.marks |= LINES,
             b"\x1b(B" => self.marks &= !LINES,
+            b"\x1b[4h" => self.marks |= INSERT,
+            b"\x1b[4l" => self.marks &= !INSERT,
             [b'\x1b', b'[', b'?', modes @ .., b'h'] => self.note_modes(modes, true),
             [b'\x1b', b'[', b'?', modes @ .., b'l'] => self.note_modes(modes, false),
             [b'\x1b', b'[', b'>', b'4', rest @ .., b'm'] => {
@@ -186,6 +189,7 @@ impl Screen {
         say(OTHER_KEYS, "\x1b[>4m");
         say(KEYPAD, "\x1b>");
         say(LINES, "\x1b(B");
+        say(INSERT, "\x1b[4l");
         say(COLOUR, "\x1b[0m");
         say(CURSOR, "\x1b[0 q");
         // It moves the cursor.
@@ -255,6 +259,7 @@ mod tests {
             ("\x1b[?1047h\x1b[?1049l", ""),
             ("\x1b=\x1b[5;10r", "\x1b>\x1b7\x1b[r\x1b8"),
             ("\x1b(0\x1b(B\x1b[2 q", "\x1b[0 q"),
+            ("\x1b[4h\x1b[4l\x1b[4h", "\x1b[4l"),
             ("\x1b[>1u\x1b[>4;2m", "\x1b[<9u\x1b[>4m"),
             ("\x1b[?25l\x1bc", ""),
         ] {
