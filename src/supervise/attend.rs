@@ -177,7 +177,7 @@ impl Supervisor {
         }
         // Where a terminal says who is in the foreground, keys and whoever sends their signals mean that.
         let by_key = matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP);
-        let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
+        let main = self.handover.main_terminal();
         let foreground = main.filter(|_| by_key && !control.is_behind()).and_then(pty::foreground);
         send_to_group(foreground.unwrap_or(pid), signal);
     }

@@ -8,7 +8,7 @@ use super::handover::release;
 use super::message::Report;
 use super::setup::{self, Stage};
 use super::supervisor::Supervisor;
-use super::viewing::{Seat, Wanted, is_in_pipeline};
+use super::viewing::{Seat, Wanted};
 use super::{session, terminals};
 use crate::failure::io_words;
 use crate::sys::child::PidFd;
@@ -48,8 +48,7 @@ fn set_stage(beginning: &mut Beginning, spec: &Spec, inherited: &Inherited) -> (
         let seat = Seat::find(spec, beginning.wanted, beginning.behind, inherited)?;
         own_session();
         if beginning.wanted.any() {
-            let like = seat.as_ref().map(|seat| seat.terminal.as_fd());
-            let made = terminals::make(beginning.wanted, like, beginning.behind, is_in_pipeline())?;
+            let made = terminals::make(beginning.wanted, seat.as_ref(), beginning.behind)?;
             stage.leash = Some(session::lead(made.1.main.as_fd())?);
             (stage.terminals, stage.seat, stage.keys) = (Some(made), seat, beginning.keys.take());
         }
@@ -69,13 +68,12 @@ fn set_stage(beginning: &mut Beginning, spec: &Spec, inherited: &Inherited) -> (
 pub fn live(spec: &Spec, inherited: Inherited, mut beginning: Beginning) -> ! {
     // While there still is a terminal.
     let mut places = setup::open_places(spec, beginning.wanted, &inherited);
-    let without = setup::open_places(spec, Wanted::default(), &inherited);
+    let without = beginning.wanted.any().then(|| setup::open_places(spec, Wanted::default(), &inherited));
     let terminal = if beginning.announce { private_copy(standard(2)).ok() } else { None };
     let (stage, trouble) = set_stage(&mut beginning, spec, &inherited);
-    match &trouble {
+    if let Some(without) = without.filter(|_| trouble.is_some()) {
         // By a pipe, then, and shown as what comes by one.
-        Some(_) => places = without,
-        None => drop(without),
+        places = without;
     }
     let Beginning { track, front, front_pid, behind, .. } = beginning;
     adopt_orphans();

@@ -13,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use super::viewer::Manner;
 use super::viewing::{Wanted, manner};
 use crate::sys::descriptors::{Kind, copy_above, key_pipe, kind, standard};
+use crate::sys::fork::this_group;
 use crate::sys::pty::{self, Modes};
 use crate::sys::signals::Queue;
 use crate::sys::start::Inherited;
@@ -237,7 +238,7 @@ const INTERRUPT: u8 = 3;
 
 fn is_in_front(keyboard: &OwnedFd) -> bool {
     // On a terminal that is not the controlling one there is no foreground.
-    pty::foreground(keyboard).is_none_or(|group| group == nix::unistd::getpgrp().as_raw())
+    pty::foreground(keyboard).is_none_or(|group| group == this_group())
 }
 
 /// Waits for something to happen on the `way` to the supervisor, among `signals` or at the keyboard, or for the time
@@ -245,20 +246,20 @@ fn is_in_front(keyboard: &OwnedFd) -> bool {
 pub fn wait(
     way: BorrowedFd<'_>,
     signals: &Queue,
-    console: &mut Option<Console>,
+    mut console: Option<&mut Console>,
     until: Option<Instant>,
 ) -> Typed {
     let mut fds = vec![PollFd::new(way, PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-    let wanted = console.as_ref().and_then(Console::wanted);
+    let wanted = console.as_deref().and_then(Console::wanted);
     fds.extend(wanted.map(|(fd, flags)| PollFd::new(fd, flags)));
-    let look_again = console.as_ref().and_then(Console::deadline);
+    let look_again = console.as_deref().and_then(Console::deadline);
     match poll(&mut fds, poll_timeout(until.into_iter().chain(look_again).min())) {
         Ok(_) | Err(Errno::EINTR) => {}
         // Out of memory for the moment.
         Err(_) => std::thread::sleep(Duration::from_millis(1)),
     }
     let is_ready = fds.get(2).and_then(PollFd::any).unwrap_or(false);
-    match console {
+    match &mut console {
         Some(console) if is_ready || look_again.is_some_and(|at| at <= Instant::now()) => console.go_on(),
         _ => Typed::Keys,
     }

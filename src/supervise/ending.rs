@@ -264,7 +264,7 @@ impl Supervisor {
         }
         if let Some(report) = self.end_report() {
             self.tell_unread();
-            self.tidy_seats();
+            self.tidy_seat();
             self.tell(&report);
         }
         self.handover.control.set_phase(Phase::Told);

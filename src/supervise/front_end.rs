@@ -222,7 +222,7 @@ impl FrontEnd {
                 release(2);
             }
             let until = self.let_go_of_stderr_at;
-            match console::wait(self.supervisor.as_fd(), &self.signals, &mut self.console, until) {
+            match console::wait(self.supervisor.as_fd(), &self.signals, self.console.as_mut(), until) {
                 Typed::Keys => {}
                 Typed::Leave => self.order(Order::Leave),
                 Typed::Gone if self.has_lost_terminal() => return Ok(self.hung_up()),

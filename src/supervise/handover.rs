@@ -4,7 +4,7 @@
 //! whoever lives longest still has all of it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,11 +180,16 @@ impl Handover {
         self.keys = None;
     }
 
+    /// The command's main terminal.
+    #[must_use]
+    pub fn main_terminal(&self) -> Option<BorrowedFd<'_>> {
+        self.terminals.as_ref().and_then(Terminals::main)
+    }
+
     /// How large the command's terminals are.
     #[must_use]
     pub fn terminal_size(&self) -> Size {
-        let main = self.terminals.as_ref().and_then(Terminals::main);
-        main.and_then(|main| pty::size(main).ok()).unwrap_or(pty::USUAL)
+        self.main_terminal().and_then(|main| pty::size(main).ok()).unwrap_or(pty::USUAL)
     }
 
     /// Whether `stream` comes by a terminal.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::control::Phase;
 use super::message::{Heard, Order, Report};
 use super::supervisor::Supervisor;
-use super::viewer::{Manner, Viewer, ViewerId};
+use super::viewer::{Manner, ViewerId};
 use crate::log::join::Choice;
 use crate::log::last::{Wanted, last};
 use crate::sys::child::PidFd;
@@ -87,8 +87,7 @@ impl Supervisor {
         let keys = descriptors.next().filter(|keys| !only_looks && kind(keys.as_fd()) == Kind::Pipe);
         let terminal = private_copy(terminal.as_fd()).ok()?;
         let manner = if only_looks { Manner::LookOnly } else { Manner::Own };
-        let spill = self.handover.tracking.as_ref().map(|tracking| tracking.dir.path().to_owned());
-        let mut viewer = Viewer::new(terminal.as_fd(), manner, spill).ok()?;
+        let mut viewer = self.viewer(terminal.as_fd(), manner).ok()?;
         viewer.keys = keys;
         viewer.process = door::peer(way).ok().and_then(|peer| PidFd::open(peer.pid).ok());
         self.display.add(viewer);
@@ -109,7 +108,6 @@ impl Supervisor {
         }
         let is_blank = self.display.screen.is_alternate() && is_drawn.is_none();
         let looks_only = viewer.manner == Manner::LookOnly;
-        let before = self.display.size();
         if let Some(viewer) = self.display.viewers.get_mut(at) {
             // One whose terminal is gone is found out by polling.
             let _ = viewer.show(picture.as_bytes());
@@ -120,7 +118,7 @@ impl Supervisor {
         }
         if let Some(terminals) = self.handover.terminals.as_ref().filter(|_| is_blank) {
             // What was drawn is not known: the program draws it again when the size changes.
-            let size = if looks_only { before } else { self.display.size() };
+            let size = self.display.size();
             terminals.set_size(pty::Size { rows: size.rows.saturating_sub(1).max(1), ..size });
             terminals.set_size(size);
         }

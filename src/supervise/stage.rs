@@ -1,7 +1,8 @@
 //! The command's terminals and those who look at them: what is shown goes to the log and to all viewers, their
 //! terminals are held while the command runs, and whoever goes gets its terminal back as it was.
 
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
@@ -12,6 +13,7 @@ use super::supervisor::Supervisor;
 use super::terminals::Moved;
 use super::viewer::{Manner, Viewer, ViewerId};
 use crate::sys::descriptors::bytes_waiting;
+use crate::sys::fork::this_group;
 use crate::sys::pty::{self, Modes};
 use crate::task::Stream;
 
@@ -119,11 +121,19 @@ impl Supervisor {
         }
     }
 
+    /// A viewer at the terminal behind `fd`.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub(super) fn viewer(&self, fd: BorrowedFd<'_>, manner: Manner) -> io::Result<Viewer> {
+        let spill = self.handover.tracking.as_ref().map(|tracking| tracking.dir.path().to_owned());
+        Viewer::new(fd, manner, spill)
+    }
+
     /// The seat of gco's caller, as a viewer.
     pub(super) fn take_seat(&mut self) {
         let Some(seat) = &self.handover.seat else { return };
-        let spill = self.handover.tracking.as_ref().map(|tracking| tracking.dir.path().to_owned());
-        let Ok(mut viewer) = Viewer::new(seat.terminal.as_fd(), seat.manner, spill) else {
+        let Ok(mut viewer) = self.viewer(seat.terminal.as_fd(), seat.manner) else {
             self.handover.warn("the output cannot be shown: out of descriptors");
             return;
         };
@@ -137,11 +147,13 @@ impl Supervisor {
     /// Has each viewer's terminal be as the command wants to read.
     pub(super) fn hold_seats(&mut self) {
         let control = self.handover.control;
+        if self.display.viewers.is_empty() {
+            return;
+        }
         let is_on = control.is_attempt_coming()
             || (control.is_attempt_underway() && control.exit().is_none() && control.start_error().is_none());
         let is_on = is_on && !self.told_stopped;
-        let read = self.reads_keys().filter(|_| is_on);
-        let Some(inner) = read.and_then(|read| Modes::of(read).ok()) else { return };
+        let Some((_, inner)) = self.reads().filter(|_| is_on) else { return };
         let first = self.handover.terminals.as_ref().map_or(inner, |terminals| *terminals.modes());
         for viewer in &mut self.display.viewers {
             if viewer.client.is_some() {
@@ -184,8 +196,8 @@ impl Supervisor {
         self.tell_held();
     }
 
-    /// The command is over and all has been shown: its caller's terminal is as it was.
-    pub(super) fn tidy_seats(&mut self) {
+    /// The terminal of gco's caller gets back what it was: the command is over and all has been shown, or he leaves.
+    pub(super) fn tidy_seat(&mut self) {
         // Those who attached are seen off one by one, when they have seen all.
         for viewer in self.display.viewers.iter_mut().filter(|viewer| viewer.client.is_none()) {
             viewer.tidy(&self.display.screen);
@@ -197,14 +209,8 @@ impl Supervisor {
 
     /// gco's caller has left: its terminal gets back what it was.
     pub(super) fn leave_seat(&mut self) {
-        let (display, screen) = (&mut self.display.viewers, &self.display.screen);
-        for viewer in display.iter_mut().filter(|viewer| viewer.client.is_none()) {
-            viewer.tidy(screen);
-        }
-        display.retain(|viewer| viewer.client.is_some());
-        let control = self.handover.control;
-        control.set_terminal_held(false);
-        if control.is_behind() {
+        self.tidy_seat();
+        if self.handover.control.is_behind() {
             // Nobody's job any more: whoever attaches has it before him.
             self.set_behind(false);
         }
@@ -216,14 +222,12 @@ impl Supervisor {
         let changed = control.is_behind() != behind;
         // One that is stopped is in the background, whoever has the foreground.
         control.set_behind(behind);
-        let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
-        if let Some(main) = main.filter(|_| changed) {
+        if let Some(main) = self.handover.main_terminal().filter(|_| changed) {
             if behind {
-                let now = pty::foreground(main);
-                self.before = now.filter(|&group| Some(group) != nix_group());
+                self.before = pty::foreground(main).filter(|&group| group != this_group());
             }
             let command = control.command().filter(|_| control.exit().is_none());
-            let groups = if behind { [nix_group(), None] } else { [self.before.take(), command] };
+            let groups = if behind { [Some(this_group()), None] } else { [self.before.take(), command] };
             // One that is gone cannot have it; if none can, nobody is there who could read.
             groups.into_iter().flatten().any(|group| pty::set_foreground(main, group).is_ok());
         }
@@ -269,9 +273,4 @@ impl Supervisor {
             self.display.viewers.remove(at);
         }
     }
-}
-
-/// The process group of this process.
-fn nix_group() -> Option<i32> {
-    Some(nix::unistd::getpgrp().as_raw())
 }

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use super::viewing::Wanted;
+use super::viewing::{Seat, Wanted};
 use crate::sys::descriptors::{Sources, output_pipe};
 use crate::sys::pty::{self, Modes, Size};
 use crate::task::Stream;
@@ -56,29 +56,21 @@ pub enum Moved {
     Closed,
 }
 
-/// Makes the terminals that are wanted, as large as the one that is behind `like`, and with its modes unless they are those of
-/// others who use it; another program of a pipeline, or a shell as long as the caller's job is `behind`, in the background. With the reading ends of the pipes for each stream that has one.
+/// Makes the terminals that are wanted, like the one at which gco's caller has his `seat`; with the reading ends of the pipes for
+/// each stream that has one. If his job is `behind`, in the background, the modes are provisional.
 ///
 /// # Errors
 /// There are no more terminals, or none at all.
-pub fn make(
-    wanted: Wanted,
-    like: Option<BorrowedFd<'_>>,
-    behind: bool,
-    in_pipeline: bool,
-) -> io::Result<(Terminals, Ends, Sources)> {
+pub fn make(wanted: Wanted, seat: Option<&Seat>, behind: bool) -> io::Result<(Terminals, Ends, Sources)> {
     // One that does not tell its size (0 by 0) has the command find out by other means, as it would without gco.
-    let size = like.and_then(|like| pty::size(like).ok());
-    let is_read_by_others =
-        || like.is_some_and(|like| Modes::of(like).is_ok_and(|modes| !modes.is_by_line()));
-    let is_others = behind || (in_pipeline && is_read_by_others());
+    let size = seat.and_then(|seat| pty::size(seat.terminal.as_fd()).ok()).unwrap_or(pty::USUAL);
     let mut terminals = Terminals {
         wanted,
         masters: [None, None],
         feeds: [None, None],
         alone: None,
         main: Stream::BOTH.into_iter().find(|&stream| wanted.is(stream)),
-        modes: like.filter(|_| !is_others).map_or_else(plain_modes, Modes::of)?,
+        modes: seat.map_or_else(Modes::of_new_terminal, |seat| Ok(seat.modes))?,
         is_provisional: behind,
     };
     let mut outputs = [None, None];
@@ -86,7 +78,7 @@ pub fn make(
     let mut main = None;
     for stream in Stream::BOTH.into_iter().filter(|&stream| wanted.is(stream)) {
         let n = stream.index();
-        let (master, slave) = terminals.open(size.unwrap_or(pty::USUAL))?;
+        let (master, slave) = terminals.open(size)?;
         let (source, feed) = output_pipe()?;
         if main.is_none() {
             main = Some(slave.try_clone()?);
@@ -100,21 +92,12 @@ pub fn make(
     let main = match main {
         Some(main) => main,
         None => {
-            let (master, slave) = terminals.open(size.unwrap_or(pty::USUAL))?;
+            let (master, slave) = terminals.open(size)?;
             terminals.alone = Some(master);
             slave
         }
     };
     Ok((terminals, Ends { main, is_input: wanted.input, outputs }, sources))
-}
-
-/// The modes of a new terminal.
-///
-/// # Errors
-/// There are no more terminals, or none at all.
-pub fn plain_modes() -> io::Result<Modes> {
-    let (master, _slave) = pty::open()?;
-    Modes::of(master.as_fd())
 }
 
 impl Terminals {

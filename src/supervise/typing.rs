@@ -3,7 +3,7 @@
 //! What stops and starts output stops and starts that of whoever typed it, not the command. Keys that are signals are noted,
 //! since a command that ends by one was told to end.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use super::message::Report;
 use super::supervisor::Supervisor;
 use super::viewer::{Manner, ViewerId};
+use crate::sys::fork::this_group;
 use crate::sys::pty::{self, Meaning, Modes};
 use crate::sys::signals::send_to_group;
 use crate::sys::time;
@@ -42,11 +43,10 @@ impl Supervisor {
         for viewer in &mut self.display.viewers {
             viewer.hand_over_stop();
         }
-        let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
-        let Some(main) = main.filter(|_| self.unread.is_none()) else { return };
+        let Some(main) = self.handover.main_terminal().filter(|_| self.unread.is_none()) else { return };
         // As a shell takes the foreground back: without it this process could not read. Fails if the terminal has been taken from
         // the session.
-        let _ = pty::set_foreground(main, nix::unistd::getpgrp().as_raw());
+        let _ = pty::set_foreground(main, this_group());
         // Nobody reads what cannot be taken back.
         let mut unread = pty::take_unread(main, TAKE).unwrap_or_default();
         unread.append(&mut self.typed);
@@ -112,7 +112,7 @@ impl Supervisor {
                 return;
             }
         };
-        let Some(modes) = self.reads_keys().and_then(|read| Modes::of(read).ok()) else { return };
+        let Some((_, modes)) = self.reads() else { return };
         let mut typed = Vec::with_capacity(taken);
         for &key in &block[..taken] {
             match modes.meaning(key) {
@@ -149,10 +149,8 @@ impl Supervisor {
 
     /// Passes on what has been typed without the command's terminal showing it once more.
     fn type_unseen(&mut self, modes: &Modes) {
-        let terminals = self.handover.terminals.as_ref();
-        let Some(main) = terminals.and_then(|terminals| terminals.main()?.try_clone_to_owned().ok()) else {
-            return;
-        };
+        let main = self.handover.main_terminal();
+        let Some(main) = main.and_then(|main| main.try_clone_to_owned().ok()) else { return };
         // Where it cannot be done it is shown twice.
         let _ = modes.echoing(false).set(main.as_fd());
         self.type_on();
@@ -173,10 +171,9 @@ impl Supervisor {
         for stream in Stream::BOTH {
             self.take(stream);
         }
-        let main = self.handover.terminals.as_ref().and_then(|terminals| terminals.main());
-        let Some(group) = main.filter(|_| self.reads_other().is_some()).and_then(pty::foreground) else {
-            return true;
-        };
+        let Some(main) = self.handover.main_terminal() else { return true };
+        let reads_main = self.reads().is_none_or(|(read, _)| read.as_raw_fd() == main.as_raw_fd());
+        let Some(group) = pty::foreground(main).filter(|_| !reads_main) else { return true };
         // The terminal that is read is no session's and has no foreground: typed there, the key would be lost.
         send_to_group(group, signal);
         false
@@ -202,7 +199,7 @@ impl Supervisor {
     /// Passes on what has been typed, as far as the terminal takes it.
     pub(super) fn type_on(&mut self) {
         while !self.typed.is_empty() {
-            let Some(terminal) = self.reads_keys() else {
+            let Some((terminal, _)) = self.reads() else {
                 self.typed.clear();
                 return;
             };
@@ -218,18 +215,17 @@ impl Supervisor {
         }
     }
 
-    /// The terminal that the command reads: the main one, unless it has set up the other one for that.
-    pub(super) fn reads_keys(&self) -> Option<BorrowedFd<'_>> {
-        self.reads_other().or_else(|| self.handover.terminals.as_ref()?.main())
-    }
-
-    /// The other one, if that is it: a pager takes the terminal behind stderr for the keyboard.
-    fn reads_other(&self) -> Option<BorrowedFd<'_>> {
+    /// The terminal that the command reads, and its modes: the main one, unless it has set up only the other one for that, as a
+    /// pager does that takes the terminal behind stderr for the keyboard.
+    pub(super) fn reads(&self) -> Option<(BorrowedFd<'_>, Modes)> {
         let terminals = self.handover.terminals.as_ref()?;
-        let reads = |terminal: &BorrowedFd<'_>| {
-            Modes::of(*terminal).is_ok_and(|modes| !modes.is_by_line() || !modes.echoes())
-        };
-        let main = terminals.main()?;
-        terminals.other().filter(|other| reads(other) && !reads(&main))
+        let with_modes = |terminal| Some((terminal, Modes::of(terminal).ok()?));
+        let is_set_up = |modes: &Modes| !modes.is_by_line() || !modes.echoes();
+        let main = with_modes(terminals.main()?)?;
+        if is_set_up(&main.1) {
+            return Some(main);
+        }
+        let other = terminals.other().and_then(with_modes).filter(|(_, modes)| is_set_up(modes));
+        Some(other.unwrap_or(main))
     }
 }

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use super::control::{Cell, Control};
-use super::terminals::plain_modes;
 use super::viewer::Manner;
 use crate::sys::descriptors::{Kind, kind, private_copy, standard};
 use crate::sys::pty::Modes;
@@ -83,7 +82,7 @@ fn is_interactive_shell(argv: &[OsString]) -> bool {
 pub struct Seat {
     /// The terminal.
     pub terminal: OwnedFd,
-    /// The modes that it had at first.
+    /// The modes that it had at first; those of a new terminal if what it had was others'.
     pub modes: Modes,
     /// How it is used.
     pub manner: Manner,
@@ -108,18 +107,17 @@ impl Seat {
         }
         let Some(fd) = [1, 2, 0].into_iter().find(|&fd| is_terminal(fd)) else { return Ok(None) };
         let terminal = private_copy(standard(fd))?;
-        // While a shell has the foreground they are its own.
         let modes = Modes::of(terminal.as_fd())?;
+        // A shell's, while that has the foreground; or those of another program in a pipeline, which reads keys.
         let is_others = behind || (is_in_pipeline() && !modes.is_by_line());
-        let modes = if is_others { plain_modes()? } else { modes };
+        let modes = if is_others { Modes::of_new_terminal()? } else { modes };
         let manner = manner(spec, inherited);
         Ok(Some(Self { terminal, modes, manner, sees: [is_terminal(1), is_terminal(2)] }))
     }
 }
 
 /// Whether what this process writes goes to another program, which may read the terminal.
-#[must_use]
-pub fn is_in_pipeline() -> bool {
+fn is_in_pipeline() -> bool {
     [1, 2].into_iter().any(|fd| kind(standard(fd)) == Kind::Pipe)
 }
 

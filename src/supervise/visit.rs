@@ -65,7 +65,7 @@ pub enum Visited {
 struct Visit {
     way: OwnedFd,
     signals: Queue,
-    console: Option<Console>,
+    console: Console,
     had_terminal: bool,
 }
 
@@ -84,16 +84,13 @@ pub fn visit(
     let cannot = |error: io::Error| Failure::failed(format!("cannot attach to '{id}': {}", io_words(&error)));
     let own = Modes::of(standard(1)).map_err(cannot)?;
     let is_free = |&signal: &i32| !inherited.ignores(signal) && !inherited.blocks(signal);
-    let queue = || Queue::new(HEARD.into_iter().filter(is_free));
-    let mut lost_at = None;
+    let mut lost_at: Option<Instant> = None;
     loop {
         let way = match door::knock(&dir.door(id), |uid| dir.trusts(uid)) {
             Ok(way) => way,
             Err(error) => match (error.raw_os_error(), lost_at) {
-                (Some(libc::ENOENT), None) => return Ok(Visited::NoDoor),
-                (Some(libc::ECONNREFUSED), None) => return Ok(Visited::NoDoor),
+                (Some(libc::ENOENT | libc::ECONNREFUSED), None) => return Ok(Visited::NoDoor),
                 (Some(libc::ENOENT | libc::ECONNREFUSED), Some(since)) => {
-                    let since: Instant = since;
                     if since.elapsed() > REPLACED {
                         return Ok(Visited::Lost);
                     }
@@ -110,9 +107,8 @@ pub fn visit(
             lost_at.get_or_insert_with(Instant::now);
             continue;
         }
-        let signals = queue().map_err(cannot)?;
-        let mut visit =
-            Visit { way, signals, console: Some(console), had_terminal: has_controlling_terminal() };
+        let signals = Queue::new(HEARD.into_iter().filter(is_free)).map_err(cannot)?;
+        let mut visit = Visit { way, signals, console, had_terminal: has_controlling_terminal() };
         let visited = visit.stay();
         if visited != Visited::Lost {
             return Ok(visited);
@@ -142,11 +138,8 @@ impl Visit {
                 match arrived.signal {
                     libc::SIGWINCH => self.order(Order::Resized),
                     libc::SIGCONT => {
-                        if let Some(console) = &mut self.console {
-                            console.go_on_reading();
-                            let in_front = console.is_in_front();
-                            self.order(Order::Ground(in_front));
-                        }
+                        self.console.go_on_reading();
+                        self.order(Order::Ground(self.console.is_in_front()));
                         self.order(Order::Resized);
                         if !arrived.is_our_own {
                             self.order(Order::Pass(libc::SIGCONT));
@@ -171,7 +164,7 @@ impl Visit {
                     Heard::Gone => return Visited::Lost,
                 }
             }
-            match console::wait(self.way.as_fd(), &self.signals, &mut self.console, None) {
+            match console::wait(self.way.as_fd(), &self.signals, Some(&mut self.console), None) {
                 Typed::Leave => self.order(Order::Leave),
                 Typed::Gone if self.had_terminal && !has_controlling_terminal() => {
                     return Visited::Signal(libc::SIGHUP);

@@ -116,7 +116,7 @@ impl Supervisor {
                     watch(keys, PollFlags::POLLIN, Watched::Keys(typist));
                 }
             }
-        } else if let Some(terminal) = self.reads_keys().filter(|_| !self.typed.is_empty()) {
+        } else if let Some((terminal, _)) = self.reads().filter(|_| !self.typed.is_empty()) {
             watch(terminal, PollFlags::POLLOUT, Watched::Typing);
         }
         for viewer in &self.display.viewers {

@@ -72,6 +72,12 @@ pub fn own_group() {
     let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
 }
 
+/// The process group of this process.
+#[must_use]
+pub fn this_group() -> i32 {
+    nix::unistd::getpgrp().as_raw()
+}
+
 /// From now on, orphans below this process become its children.
 pub fn adopt_orphans() {
     // Known since Linux 3.4. Without it orphans go to init, as they would without gco.

@@ -75,6 +75,15 @@ impl Modes {
         Ok(Self(unsafe { modes.assume_init() }))
     }
 
+    /// The modes of a new terminal.
+    ///
+    /// # Errors
+    /// There are no more terminals, or none at all.
+    pub fn of_new_terminal() -> io::Result<Self> {
+        let (master, _slave) = open()?;
+        Self::of(master.as_fd())
+    }
+
     /// Gives the terminal behind `fd` these modes, at once.
     ///
     /// # Errors

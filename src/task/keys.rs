@@ -1,13 +1,24 @@
 //! The keys that leave a task: how they are written, and finding them in what is typed. Pure.
 
+use std::str::FromStr;
+
+/// The keys, typed one after the other, that leave a task; none if it cannot be left so.
+#[derive(Debug, Clone)]
+pub struct Keys(pub Vec<u8>);
+
+impl FromStr for Keys {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text).map(Keys)
+    }
+}
+
 /// How they are written if nobody says otherwise.
 pub const USUAL: &str = "ctrl-^,d";
 
-/// Reads a sequence of keys: `ctrl-^,d`, `^],x`, or `none`.
-///
-/// # Errors
-/// What is wrong with it, for a person.
-pub fn parse(text: &str) -> Result<Vec<u8>, String> {
+/// Reads a sequence of keys: `ctrl-^,d`, `^],x`, or `none`. What is wrong with it is said for a person.
+fn parse(text: &str) -> Result<Vec<u8>, String> {
     if text == "none" {
         return Ok(Vec::new());
     }

@@ -1,10 +1,8 @@
 //! The options of `gco run` about terminals: the command's, and the one that its caller sits at.
 
-use std::str::FromStr;
-
 use clap::ValueEnum;
 
-use crate::task::keys;
+use crate::task::keys::{self, Keys};
 use crate::task::spec::Pty;
 
 /// These options.
@@ -33,18 +31,6 @@ pub struct Seat {
     /// comes back to it. The first of them typed twice reaches the command once.
     #[arg(long, value_name = "KEYS", default_value = keys::USUAL)]
     pub detach_keys: Keys,
-}
-
-/// A sequence of keys.
-#[derive(Debug, Clone)]
-pub struct Keys(pub Vec<u8>);
-
-impl FromStr for Keys {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        keys::parse(text).map(Keys)
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

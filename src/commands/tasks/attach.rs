@@ -4,7 +4,6 @@
 //! log. Either way it ends with the task's exit code, and whoever leaves changes nothing for the task.
 
 use std::io::{self, IsTerminal, Write};
-use std::str::FromStr;
 
 use anyhow::Result;
 
@@ -17,7 +16,7 @@ use crate::store::{StatusDir, load, name};
 use crate::supervise::visit::{Visited, end_by, visit};
 use crate::sys::start::Inherited;
 use crate::sys::window;
-use crate::task::keys;
+use crate::task::keys::{self, Keys};
 use crate::task::{Exit, TaskId};
 use crate::view::lines::Surface;
 use crate::view::log::{Form, Printer};
@@ -59,18 +58,6 @@ pub struct Args {
     /// The first of them typed twice reaches the command once.
     #[arg(long, value_name = "KEYS", default_value = keys::USUAL)]
     detach_keys: Keys,
-}
-
-/// A sequence of keys.
-#[derive(Debug, Clone)]
-struct Keys(Vec<u8>);
-
-impl FromStr for Keys {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        keys::parse(text).map(Keys)
-    }
 }
 
 /// How many of the last lines are shown where the command has no terminal.

@@ -78,14 +78,20 @@ impl Journal {
     }
 }
 
+/// The whole log lines in `lines`.
+fn entries(lines: &[u8]) -> impl Iterator<Item = (Tag, &[u8])> {
+    let whole = lines.split_inclusive(|&b| b == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    whole.filter_map(parse)
+}
+
 /// How many bytes of each stream the whole log lines in `lines` stand for.
 pub(super) fn count(lines: &[u8]) -> [u64; 2] {
     let mut bytes = [0; 2];
-    for line in lines.split_inclusive(|&b| b == b'\n').filter_map(|line| line.strip_suffix(b"\n")) {
-        match parse(line) {
-            Some((Tag::Line(stream), payload)) => bytes[stream.index()] += payload.len() as u64 + 1,
-            Some((Tag::Part(stream), payload)) => bytes[stream.index()] += payload.len() as u64,
-            Some((Tag::Gco, _)) | None => {}
+    for (tag, payload) in entries(lines) {
+        match tag {
+            Tag::Line(stream) => bytes[stream.index()] += payload.len() as u64 + 1,
+            Tag::Part(stream) => bytes[stream.index()] += payload.len() as u64,
+            Tag::Gco => {}
         }
     }
     bytes
@@ -93,11 +99,11 @@ pub(super) fn count(lines: &[u8]) -> [u64; 2] {
 
 /// What the whole log lines in `lines` stand for of a stream that came by a terminal.
 fn recount(stream: Stream, lines: &[u8], mut known: Recount<'_>) -> (Tagged, bool) {
-    for line in lines.split_inclusive(|&b| b == b'\n').filter_map(|line| line.strip_suffix(b"\n")) {
-        match parse(line) {
-            Some((Tag::Line(of), payload)) if of == stream => known.line(payload.len(), true),
-            Some((Tag::Part(of), payload)) if of == stream => known.line(payload.len(), false),
-            Some((Tag::Gco, word)) if is_word_of(stream, word) => known.screen(),
+    for (tag, payload) in entries(lines) {
+        match tag {
+            Tag::Line(of) if of == stream => known.line(payload.len(), true),
+            Tag::Part(of) if of == stream => known.line(payload.len(), false),
+            Tag::Gco if is_word_of(stream, payload) => known.screen(),
             _ => {}
         }
     }
