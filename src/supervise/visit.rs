@@ -101,13 +101,14 @@ pub fn visit(
             },
         };
         let (console, keys) = console::of_guest(leaving, only_looks).map_err(cannot)?;
-        let terminal = standard(1);
+        // From here on no change of the terminal's size may go unheard: the supervisor looks at it once, when it is handed over.
+        let signals = Queue::new(HEARD.into_iter().filter(is_free)).map_err(cannot)?;
         let hello = json!(["attach", only_looks]).to_string();
-        if door::hand_over(way.as_fd(), hello.as_bytes(), &[terminal, keys.as_fd()]).is_err() {
+        if door::hand_over(way.as_fd(), hello.as_bytes(), &[standard(1), keys.as_fd()]).is_err() {
+            unblock(inherited);
             lost_at.get_or_insert_with(Instant::now);
             continue;
         }
-        let signals = Queue::new(HEARD.into_iter().filter(is_free)).map_err(cannot)?;
         let mut visit = Visit { way, signals, console, had_terminal: has_controlling_terminal() };
         let visited = visit.stay();
         if visited != Visited::Lost {
