@@ -6,10 +6,8 @@
 use std::time::Duration;
 
 use regex_lite::Regex;
-use serde_json::Value;
 
-use super::record::field;
-use super::{Record, span};
+use super::{Progress, Record, span};
 
 /// A condition, as it was typed and what it means.
 #[derive(Debug, Clone)]
@@ -67,17 +65,8 @@ fn parse_percent(text: &str) -> Result<u8, String> {
 /// Whether the task of `record` has done at least `percent` of its work. Not if nobody knows how much there is.
 #[must_use]
 pub fn has_reached(record: &Record, percent: u8) -> bool {
-    let told = record.fields().get("progress").and_then(|progress| progress.get("percent"));
-    if told.and_then(Value::as_f64).is_some_and(|told| told >= f64::from(percent)) {
-        return true;
-    }
-    match record.count(field::STACKS_TOTAL) {
-        Some(total) if total > 0 => {
-            let done = record.count(field::STACKS_COMPLETED).unwrap_or(0);
-            u128::from(done) * 100 >= u128::from(total) * u128::from(percent)
-        }
-        _ => false,
-    }
+    let told = Progress::of(record).and_then(|progress| progress.percent());
+    told.is_some_and(|told| told >= f64::from(percent))
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ pub mod field {
     pub const PID: &str = "pid";
     pub const PID_START: &str = "pid_start";
     pub const PLACE: &str = "place";
+    pub const PROGRESS: &str = "progress";
     pub const QUEUED_AT: &str = "queued_at";
     pub const SCHEMA: &str = "schema";
     pub const SIGNAL: &str = "signal";

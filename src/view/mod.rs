@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::task::line::Place;
 use crate::task::record::field;
-use crate::task::{Record, State, TaskId};
+use crate::task::{Progress, Record, State, TaskId};
 
 /// A task as it is shown.
 #[derive(Debug, Clone, Copy)]
@@ -67,13 +67,14 @@ impl Shown<'_> {
             .or_else(|| since_start(record.time(field::FINISHED_AT)?))
     }
 
-    /// How many units of work are done: `3/12`, or `3` if the total is not known. `None` if there are no units.
+    /// How far it is: `3/12`, `63%`, or `3` if the total is not known. `None` if nothing of that is known.
     #[must_use]
     pub fn progress(&self) -> Option<String> {
-        let done = self.record.count(field::STACKS_COMPLETED);
-        match (done, self.record.count(field::STACKS_TOTAL)) {
-            (done, Some(total)) if total > 0 => Some(format!("{}/{total}", done.unwrap_or(0))),
-            (Some(done), _) if done > 0 => Some(done.to_string()),
+        let progress = Progress::of(self.record)?;
+        match (progress.current, progress.total, progress.percent()) {
+            (Some(current), Some(total), _) => Some(format!("{current}/{total}")),
+            (_, _, Some(percent)) => Some(format!("{percent:.0}%")),
+            (Some(current), ..) => Some(current.to_string()),
             _ => None,
         }
     }
@@ -133,6 +134,8 @@ mod tests {
             (r#"{"stacks_completed":0}"#, None),
             (r#"{"stacks_total":12}"#, Some("0/12")),
             (r#"{"stacks_completed":-3,"stacks_total":"x"}"#, None),
+            (r#"{"progress":{"percent":62.7,"message":"x"}}"#, Some("63%")),
+            (r#"{"progress":{"percent":50.0,"current":2,"total":4}}"#, Some("2/4")),
             ("{}", None),
         ] {
             let record = Record::from_bytes(text.as_bytes())?;
