@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{self, complete, run, tasks};
+use crate::commands::{self, complete, progress, run, tasks};
 use crate::failure::{EXIT_FAILED, EXIT_GCO_FAILED, EXIT_USAGE, Failure};
 use crate::sys::start::Inherited;
 
@@ -44,6 +44,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Args>),
+    Progress(progress::Args),
     Tasks(tasks::Args),
 }
 
@@ -64,6 +65,7 @@ pub fn main(inherited: Inherited) -> i32 {
     let result = match Cli::try_parse_from(words) {
         Ok(cli) => match cli.command {
             Command::Run(args) => run::run(*args, inherited),
+            Command::Progress(args) => progress::run(args),
             Command::Tasks(args) => tasks::run(args, &inherited),
         },
         Err(error) => return refused(&error, is_run),

@@ -11,12 +11,13 @@
 //! | [`observe`] | one task seen from outside: its log as it grows, its end |
 //! | [`store`] | the status directory: claim, load, scan, prune, replace |
 //! | [`view`] | what people see: table, panel, JSON, relative times. Pure |
+//! | [`gauge`] | how far a command is, read from what it writes |
 //! | [`log`] | the log's form, its writer and its readers |
 //! | [`sys`] | the kernel: processes, signals, locks. The only room with `unsafe` |
 //! | [`task`] | the nouns: id, record, state, outcome. Pure |
 //! | [`failure`] | messages for people, with hints and exit codes |
 //!
-//! Imports run downwards only: `cli` → `commands` → `present` → {`supervise`, `observe`} → {`store`, `view`} → {`log`, `sys`} →
+//! Imports run downwards only: `cli` → `commands` → `present` → {`supervise`, `observe`} → {`store`, `view`} → `gauge` → {`log`, `sys`} →
 //! `task`; `failure` may be used by all. `tests/it/house.rs` keeps it so.
 //!
 //! Around it: `completions/` and `man/` are made from the code (`tests/generated`), what README.md shows is tried
@@ -31,6 +32,7 @@
 pub mod cli;
 pub mod commands;
 pub mod failure;
+pub mod gauge;
 pub mod log;
 pub mod observe;
 pub mod present;

@@ -1,6 +1,7 @@
 //! `gco run`: supervises a command.
 
 mod follow;
+mod gauging;
 mod life;
 mod order;
 mod seat;
@@ -14,6 +15,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use self::follow::follow;
+use self::gauging::Gauging;
 use self::life::Life;
 use self::order::Order;
 use self::seat::Seat;
@@ -69,6 +71,10 @@ Examples:
     gco run --after make --after-any backup -- ./deploy.sh eu-west
   One at a time, whoever starts it; a second one shows the output of the first:
     gco run --key nightly --on-conflict follow -- ./backup.sh /home
+  How far it is, in the words of one tool, of its own, or counted:
+    gco run --progress none -- make
+    gco run --progress-pattern 'step (?P<current>[0-9]+) of (?P<total>[0-9]+)' -- make -j8
+    gco run --total 3 -- sh -c 'for s in a b c; do gco progress --unit $s; done'
   Tell somebody how it went:
     gco run --on-finish 'echo $GCO_TOOL: $GCO_STATE >>finished' -- make
   With a terminal, though gco itself has none; its full screen is kept in the log:
@@ -119,12 +125,6 @@ pub struct Args {
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = clap::builder::OsStringValueParser::new())]
     environment: Vec<OsString>,
 
-    /// How many units of work there are
-    ///
-    /// It is kept in the record, for tools that show progress.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    total: Option<u64>,
-
     /// Print the task's id once the command runs, and leave it to itself
     ///
     /// The command's input is then /dev/null, and its output goes to the log alone. If it cannot be started, the exit code
@@ -143,6 +143,9 @@ pub struct Args {
     /// It goes to the stream it came from, and in any case to the log.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = EchoArg::Always)]
     echo: EchoArg,
+
+    #[command(flatten)]
+    gauging: Gauging,
 
     #[command(flatten)]
     seat: Seat,
@@ -246,7 +249,8 @@ fn spec(args: Args) -> Result<Spec, Failure> {
         directory,
         environment,
         labels,
-        total: args.total,
+        total: args.gauging.total,
+        progress: args.gauging.recognised(),
         echo: match args.echo {
             EchoArg::Always => Echo::Always,
             EchoArg::Never => Echo::Never,

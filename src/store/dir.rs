@@ -154,6 +154,12 @@ impl StatusDir {
         self.path.join(format!(".{id}.attach"))
     }
 
+    /// Where task `id`'s own script says how far it is.
+    #[must_use]
+    pub fn told(&self, id: &TaskId) -> PathBuf {
+        self.path.join(format!(".{id}.progress"))
+    }
+
     /// Gives a newly made file to the directory's owner, if root made it in somebody else's directory: it is theirs to use.
     pub fn hand_over(&self, file: impl AsFd) {
         if self.owner != geteuid().as_raw() {

@@ -20,6 +20,7 @@ pub mod replace;
 pub mod request;
 pub mod retention;
 pub mod scan;
+pub mod told;
 pub mod wait;
 
 pub use dir::StatusDir;

@@ -117,9 +117,9 @@ pub fn taken_up(dir: &StatusDir, id: &TaskId) -> Option<Request> {
     read(dir, &dir.cancelling(id))
 }
 
-/// Removes what was asked for task `id`, which is over, and the door to it.
+/// Removes what was asked for task `id`, which is over, the door to it, and what was told of it.
 pub fn clear(dir: &StatusDir, id: &TaskId) {
-    for path in [dir.cancel(id), dir.cancelling(id), dir.door(id)] {
+    for path in [dir.cancel(id), dir.cancelling(id), dir.door(id), dir.told(id)] {
         // Usually there is none. What stays is cleared away by a prune.
         let _ = fs::remove_file(path);
     }

@@ -171,7 +171,9 @@ fn kind(name: &str) -> Option<Kind> {
     if let Some(stem) = hidden.strip_suffix(".lock") {
         return id(stem).map(Kind::Lock);
     }
-    let beside = [".cancel", ".cancelling", ".attach"].into_iter().find_map(|end| hidden.strip_suffix(end));
+    let beside = [".cancel", ".cancelling", ".attach", ".progress"]
+        .into_iter()
+        .find_map(|end| hidden.strip_suffix(end));
     if let Some(stem) = beside {
         return id(stem).map(Kind::Request);
     }
@@ -228,6 +230,7 @@ mod tests {
         assert_eq!(kind(".a-1.cancel"), Some(Kind::Request(id("a-1")?)));
         assert_eq!(kind(".a-1.cancelling"), Some(Kind::Request(id("a-1")?)));
         assert_eq!(kind(".a-1.attach"), Some(Kind::Request(id("a-1")?)));
+        assert_eq!(kind(".a-1.progress"), Some(Kind::Request(id("a-1")?)));
         assert_eq!(kind(".group-a.lock.line"), LineName::group("a.lock").ok().map(Kind::Line));
         assert_eq!(kind(".group-a.lock"), Some(Kind::Lock(id("group-a")?)));
         for other in [

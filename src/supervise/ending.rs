@@ -58,6 +58,8 @@ impl Supervisor {
             bytes: Stream::BOTH.map(|stream| self.to_show(stream)),
             log_bytes: self.handover.journal.size(),
             log_truncated: control.lost() > 0,
+            progress: self.gauge.progress(),
+            units: (self.gauge.units.count(), self.gauge.units.last().map(str::to_owned)),
             tail: self.handover.journal.tail(),
             warnings,
             end,
@@ -72,6 +74,7 @@ impl Supervisor {
         if let Some(trouble) = self.publisher.as_ref().and_then(|publisher| publisher.take_trouble()) {
             self.handover.warn(trouble);
         }
+        self.measure(false);
         let record = record(&self.handover.facts, &self.status(None));
         let keep = self.handover.retention;
         if let Some(publisher) = &mut self.publisher {
@@ -208,6 +211,7 @@ impl Supervisor {
             }
         }
         self.check_files();
+        self.measure(true);
         let usage = self.handover.control.exit().map(|(_, usage, _)| usage).unwrap_or_default();
         let record = record(&self.handover.facts, &self.status(Some((outcome, usage))));
         if let Some(tracking) = &self.handover.tracking {

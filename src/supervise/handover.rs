@@ -26,7 +26,7 @@ use crate::sys::spawn::{Program, Stdio};
 use crate::sys::start::Inherited;
 use crate::task::Stream;
 use crate::task::outcome::StartError;
-use crate::task::spec::{Echo, Retry, Turn};
+use crate::task::spec::{Echo, Recognise, Retry, Turn};
 
 /// What one task's processes have in common.
 #[derive(Debug)]
@@ -73,6 +73,8 @@ pub struct Handover {
     pub echo: Echo,
     /// The front-end leaves once the command runs.
     pub detach: bool,
+    /// What is recognised in the command's output.
+    pub progress: Recognise,
     /// How many finished tasks are kept.
     pub retention: usize,
     /// How long the command may take and be silent, and how long the front-end stays.

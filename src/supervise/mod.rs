@@ -33,6 +33,7 @@ pub mod echo;
 mod ending;
 mod events;
 pub mod front_end;
+mod gauging;
 pub mod handover;
 pub mod hook;
 pub mod journal;

@@ -8,7 +8,7 @@ use crate::sys::child::Usage;
 use crate::task::outcome::{Outcome, signal_name};
 use crate::task::record::{SCHEMA, field};
 use crate::task::spec::Turn;
-use crate::task::{Record, State, TaskId};
+use crate::task::{Progress, Record, State, TaskId};
 use serde_json::{Map, Value};
 
 /// What does not change while a task runs.
@@ -83,6 +83,10 @@ pub struct Status {
     pub log_bytes: u64,
     /// Whether output is missing in the log.
     pub log_truncated: bool,
+    /// How far it is.
+    pub progress: Option<Progress>,
+    /// How many units of work are done, and the latest of them.
+    pub units: (u64, Option<String>),
     /// The last lines, plain.
     pub tail: Vec<String>,
     /// What went wrong with the bookkeeping.
@@ -134,8 +138,12 @@ pub fn record(facts: &Facts, status: &Status) -> Record {
     }
     record.set_time(field::UPDATED_AT, status.now);
     record.set(field::ELAPSED_SECONDS, status.elapsed.as_secs());
-    record.set(field::STACKS_COMPLETED, 0);
-    record.set(field::LAST_STACK, Value::Null);
+    let (units, last_unit) = &status.units;
+    record.set(field::STACKS_COMPLETED, *units);
+    record.set(field::LAST_STACK, last_unit.clone());
+    if let Some(progress) = &status.progress {
+        record.set(field::PROGRESS, progress.to_value());
+    }
     if let Some(total) = facts.total {
         record.set(field::STACKS_TOTAL, total);
     }

@@ -155,6 +155,7 @@ pub fn set_up(
         start: Some(start),
         echo: spec.echo,
         detach: spec.detach,
+        progress: spec.progress.clone(),
         retention: spec.retention,
         limits: Limits {
             timeout: spec.timeout,

@@ -21,8 +21,10 @@ use super::stopping::Going;
 use super::turn::Waiting;
 use super::{keeper, setup};
 use crate::failure::io_words;
+use crate::gauge::Gauge;
 use crate::store::StatusDir;
 use crate::store::request::{self, Request as Wish};
+use crate::store::told::Told;
 use crate::sys::child::Relative;
 use crate::sys::fork::{Side, adopt_orphans, own_group, set_name};
 use crate::sys::process;
@@ -110,6 +112,10 @@ pub struct Supervisor {
     pub(super) echoed_ahead: usize,
     /// What was typed and the command has not read, once it is over.
     pub(super) unread: Option<Vec<u8>>,
+    /// How far the command is, from what it writes,
+    pub(super) gauge: Gauge,
+    /// and what its own script says.
+    pub(super) told: Told,
     /// Which process group was in the foreground before the caller's job left it.
     pub(super) before: Option<i32>,
 }
@@ -198,6 +204,8 @@ impl Supervisor {
             echoed_ahead: 0,
             unread: None,
             before: None,
+            gauge: Gauge::new(handover.progress.clone(), handover.facts.total),
+            told: Told::default(),
             handover,
         };
         supervisor.take_seat();
@@ -289,6 +297,7 @@ impl Supervisor {
             }
             self.note_ends();
         }
+        self.recall_gauge();
         if control.phase() == Phase::Underway {
             if control.next_attempt_at().is_some() {
                 self.go_to_rest();

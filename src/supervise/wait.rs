@@ -142,7 +142,10 @@ impl Supervisor {
                 while let Some(arrived) = self.signals.as_ref().and_then(Queue::next) {
                     match arrived.signal {
                         libc::SIGCHLD => {}
-                        LOOK => self.take_up_request(),
+                        LOOK => {
+                            self.take_up_request();
+                            self.hear_told();
+                        }
                         signal => self.pass_on(signal),
                     }
                 }

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use regex_lite::Regex;
+
 use super::TaskId;
 use super::line::LineName;
 
@@ -16,6 +18,20 @@ pub enum Echo {
     Never,
     /// All of it, at the end, if the command failed.
     OnFailure,
+}
+
+/// What is recognised in a command's output of how far it is.
+#[derive(Debug, Clone, Default)]
+pub enum Recognise {
+    /// Whatever is known.
+    #[default]
+    Auto,
+    /// Nothing.
+    Nothing,
+    /// What the tool of this name writes.
+    One(&'static str),
+    /// What matches this, by its named groups.
+    Pattern(Regex),
 }
 
 /// Whether the command gets terminals.
@@ -108,6 +124,8 @@ pub struct Spec {
     pub labels: Vec<(String, String)>,
     /// How many units of work there are, if that was said.
     pub total: Option<u64>,
+    /// What is recognised in the output of how far it is.
+    pub progress: Recognise,
     /// When output is shown.
     pub echo: Echo,
     /// The front-end leaves as soon as the command runs.

@@ -32,6 +32,11 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (field::ELAPSED_SECONDS, "integer", "For how long the task had been running then."),
     (field::STATE, "string", "See STATES."),
     (field::STACKS_COMPLETED, "integer", "Units of work done."),
+    (
+        field::PROGRESS,
+        "object",
+        "How far the command is: current and total (integers), percent (a number, 0 to 100), message and unit (strings), each null if it is not known, and source: the name of a recogniser, pattern, osc, command for gco progress, or units. There once anything is known.",
+    ),
     (field::STACKS_TOTAL, "integer", "Units of work there are; there if known."),
     (field::LAST_STACK, "string or null", "The unit last seen."),
     (field::LAST_MESSAGE, "string or null", "The last line of output that is not empty, as plain text."),
@@ -181,6 +186,10 @@ fn directory(page: &mut Page) {
     page.entry(
         ".ID.attach",
         "The socket of a task whose command has a terminal, at which gco tasks attach knocks.",
+    );
+    page.entry(
+        ".ID.progress",
+        "What the command's own script says of how far it is, with gco progress: a line of JSON each time. The supervisor clears it away when it is large, and when the task is over.",
     );
     page.entry(".ID.*.tmp", "A record that is being written.");
     page.entry(

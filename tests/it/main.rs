@@ -10,6 +10,7 @@ mod events;
 mod events_once;
 mod fake;
 mod finish;
+mod gauge;
 mod grandchild;
 mod harness;
 mod hostile;

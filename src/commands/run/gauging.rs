@@ -1,0 +1,45 @@
+//! The options of `gco run` that tell how far a command is.
+
+use crate::gauge::choice;
+use crate::task::spec::Recognise;
+
+/// These options.
+#[derive(Debug, clap::Args)]
+pub struct Gauging {
+    /// How many units of work there are
+    ///
+    /// A unit is something that the command finishes, like a stack that is deployed; it is recognised in the output or named by
+    /// 'gco progress --unit', and counts once however often its line appears. Of so many, the record says how many are done.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub total: Option<u64>,
+
+    /// What to recognise in the output of how far the command is: auto, none, or one tool's words
+    ///
+    /// The tools are: ansible, apt, cargo, cdk, cmake, curl, docker, git, ninja, npm, pip, pytest, rsync, terraform, tqdm and wget;
+    /// and with auto whatever any of them writes, or a program that tells terminals about its progress (OSC 9;4). The output itself
+    /// is not changed.
+    #[arg(long, value_name = "WHAT", default_value = "auto", value_parser = recognise)]
+    progress: Recognise,
+
+    /// Recognise lines that match this regular expression instead
+    ///
+    /// What its groups named current, total, percent, unit and message match is what they are called. A unit without a number
+    /// is a unit of work that is done.
+    #[arg(long, value_name = "REGEX", conflicts_with = "progress", value_parser = pattern, allow_hyphen_values = true)]
+    progress_pattern: Option<Recognise>,
+}
+
+impl Gauging {
+    /// What is to be recognised.
+    pub fn recognised(&self) -> Recognise {
+        self.progress_pattern.as_ref().unwrap_or(&self.progress).clone()
+    }
+}
+
+fn recognise(text: &str) -> Result<Recognise, String> {
+    choice::parse(text).map_err(|error| error.to_string())
+}
+
+fn pattern(text: &str) -> Result<Recognise, String> {
+    choice::pattern(text).map_err(|error| error.to_string())
+}
