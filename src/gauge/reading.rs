@@ -22,6 +22,8 @@ const MOST_AT_ONCE: u64 = 4 << 20;
 const MOST_IF_WANTED: u64 = 256 << 20;
 /// How many lines may be looked at closely without finding anything before
 const PATIENCE: u32 = 20_000;
+/// or so many bytes of other lines,
+const PATIENCE_BYTES: u64 = 64 << 20;
 /// only so much of the end is looked at.
 const LITTLE: u64 = 64 << 10;
 /// The longest line that is looked at: its end.
@@ -92,8 +94,10 @@ pub struct Gauge {
     recognised: Option<Progress>,
     /// What the terminal's progress sequence says.
     osc: Option<Progress>,
-    /// How many lines have been looked at since.
+    /// How many lines have been looked at since,
     in_vain: u32,
+    /// and how many bytes have been passed.
+    passed: u64,
     /// The units that are done.
     pub units: Units,
     /// What the command's own script says.
@@ -113,6 +117,7 @@ impl Gauge {
             recognised: None,
             osc: None,
             in_vain: 0,
+            passed: 0,
             units: Units::default(),
             told: None,
         }
@@ -130,6 +135,7 @@ impl Gauge {
         let is_auto = matches!(self.choice, Recognise::Auto);
         let most = match self.in_vain {
             PATIENCE.. if is_auto => LITTLE,
+            _ if is_auto && self.passed > PATIENCE_BYTES => LITTLE,
             _ if is_auto && !all => MOST_AT_ONCE,
             _ => MOST_IF_WANTED,
         };
@@ -166,6 +172,7 @@ impl Gauge {
                 self.open[n] = line;
             }
         }
+        self.passed += end - self.seen;
         self.seen = replay.position();
         Ok(())
     }
@@ -199,7 +206,7 @@ impl Gauge {
             }
             let memory = &mut self.memory[at];
             if let Some(sight) = (tool.see)(memory, line) {
-                self.in_vain = 0;
+                (self.in_vain, self.passed) = (0, 0);
                 self.saw(&sight, tool.name);
                 return;
             }

@@ -211,7 +211,7 @@ impl Supervisor {
             }
         }
         self.check_files();
-        self.measure(true);
+        self.measure(false);
         let usage = self.handover.control.exit().map(|(_, usage, _)| usage).unwrap_or_default();
         let record = record(&self.handover.facts, &self.status(Some((outcome, usage))));
         if let Some(tracking) = &self.handover.tracking {
