@@ -52,6 +52,7 @@ mod terminal_killed;
 mod terminal_left;
 mod terminal_probe;
 mod terminal_scarce;
+mod times;
 mod tools;
 mod untracked;
 mod wait;
