@@ -45,6 +45,7 @@ mod start;
 mod status;
 mod tail;
 mod tail_follow;
+mod tail_times;
 mod terminal_bytes;
 mod terminal_choice;
 mod terminal_ends;
