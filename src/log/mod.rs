@@ -2,7 +2,7 @@
 //!
 //! [`format`](mod@format) is the form itself, shared by the writing and the reading side. Readers take a
 //! [`ReadAt`]: [`replay`] goes through entries one by one, [`join`] puts parts together, [`last`] finds the last
-//! lines, [`follow`] goes on where a log grows. None of them needs memory or time in proportion to the log.
+//! lines, [`follow`] goes on where a log grows; [`times`] tells when a line was written. None of them needs memory or time in proportion to the log.
 
 pub mod follow;
 pub mod format;
@@ -14,5 +14,6 @@ pub mod since;
 pub mod source;
 pub mod splitter;
 pub mod terminal;
+pub mod times;
 
 pub use source::ReadAt;

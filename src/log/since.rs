@@ -6,6 +6,7 @@
 use std::io;
 
 use super::ReadAt;
+use super::format::MAX_LINE;
 
 /// What is put behind a line that was cut.
 const CUT: &str = "…\n";
@@ -61,6 +62,24 @@ pub fn is_line_start<S: ReadAt + ?Sized>(source: &S, offset: u64) -> io::Result<
     let Some(before) = offset.checked_sub(1) else { return Ok(true) };
     let mut byte = [0];
     Ok(source.read_full(&mut byte, before)? == 1 && byte == *b"\n")
+}
+
+/// Where the first line of `source` begins at `offset` or behind it; `end`, the log's, if there is none. A line that is too long for
+/// a log of gco's is begun in its middle: looking for its end could take for ever.
+///
+/// # Errors
+/// What reading said.
+pub fn line_start<S: ReadAt + ?Sized>(source: &S, offset: u64, end: u64) -> io::Result<u64> {
+    if is_line_start(source, offset)? {
+        return Ok(offset);
+    }
+    let mut line = vec![0; MAX_LINE];
+    let count = source.read_full(&mut line, offset)?;
+    Ok(match memchr::memchr(b'\n', &line[..count]) {
+        Some(at) => offset + at as u64 + 1,
+        None if count == line.len() => offset,
+        None => end,
+    })
 }
 
 /// Where the line ends in which `from` is, behind its newline. `None` if it has not ended.
@@ -145,6 +164,12 @@ mod tests {
     fn lines_begin_behind_a_newline() -> io::Result<()> {
         let starts: Vec<u64> = (0..60).filter(|&at| is_line_start(LOG, at).is_ok_and(|is| is)).collect();
         assert_eq!(starts, [0, 11, 22, 30]);
+        let next: Vec<u64> = [0, 1, 11, 12, 29, 30, 31, 41, 99]
+            .into_iter()
+            .map(|offset| line_start(LOG, offset, 30))
+            .collect::<io::Result<_>>()?;
+        assert_eq!(next, [0, 11, 11, 22, 30, 30, 30, 30, 30]);
+        assert_eq!(line_start(&vec![b'x'; 2 * MAX_LINE], 7, 0)?, 7);
         Ok(())
     }
 }

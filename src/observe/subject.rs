@@ -7,6 +7,7 @@ use std::io;
 use nix::fcntl::OFlag;
 
 use crate::failure::{Failure, io_words};
+use crate::log::times::Times;
 use crate::store::liveness::Here;
 use crate::store::load::{self, LoadError, Now};
 use crate::store::{StatusDir, open};
@@ -49,6 +50,13 @@ impl Subject<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.unreadable_log(&error)),
         }
+    }
+
+    /// Opens what tells when the lines of the log were written. `None` if nothing does, or it cannot be read.
+    #[must_use]
+    pub fn open_times(&self) -> Option<Times<File>> {
+        let file = open::regular(self.dir, &self.dir.times(self.id), OFlag::empty()).ok()?;
+        Times::open(file).ok().flatten()
     }
 
     /// The failure of a log that cannot be read.

@@ -4,6 +4,7 @@
 //! holds its lock and so will put its files back.
 
 mod out;
+mod stamps;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,10 +14,13 @@ use std::str::FromStr;
 use anyhow::{Error, Result};
 
 pub use self::out::Out;
+pub use self::stamps::{Stamps, Style};
 use crate::failure::Failure;
+use crate::log::ReadAt;
 use crate::log::join::{Choice, Joiner};
 use crate::log::last::{Wanted, last};
 use crate::log::replay::Replay;
+use crate::log::since::line_start;
 use crate::observe::{Following, Halt, Sink, Subject};
 use crate::store::load;
 use crate::sys::watch::Watch;
@@ -59,6 +63,8 @@ pub struct Wish {
     pub choice: Choice,
     /// The command's own bytes.
     pub raw: bool,
+    /// Only what was written then or later, in milliseconds since 1970.
+    pub since: Option<u64>,
 }
 
 /// Shows what there is.
@@ -81,11 +87,12 @@ pub fn show(subject: &Subject<'_>, wish: Wish, mut out: Out<'_>) -> Result<()> {
 fn show_lines(log: &File, subject: &Subject<'_>, wish: Wish, out: &mut Out<'_>) -> Result<u64> {
     let unreadable = |error| subject.unreadable_log(&error);
     let Wish { choice, raw, .. } = wish;
+    let from = wish.since.map_or(Ok(0), |time| place(log, subject, time))?;
     let lines = match wish.lines {
         Count::Last(lines) => lines,
         Count::All => {
             let size = log.metadata().map_err(unreadable)?.len();
-            let mut replay = Replay::between(0, size);
+            let mut replay = Replay::between(from, size);
             let mut joiner = Joiner::new(choice, LONGEST_LINE);
             while let Some(entry) = replay.next(log).map_err(unreadable)? {
                 if raw {
@@ -100,9 +107,13 @@ fn show_lines(log: &File, subject: &Subject<'_>, wish: Wish, out: &mut Out<'_>) 
             return Ok(replay.position());
         }
     };
-    let wanted = Wanted { lines, choice, look_at_most: LOOK_AT_MOST, longest_line: LONGEST_LINE };
-    let found = last(log, &wanted).map_err(unreadable)?;
-    let is_short = found.cut && found.lines.len() < lines;
+    // One byte more: a line is known to begin there by the newline before it.
+    let there = (log.metadata().map_err(unreadable)?.len() + 1).saturating_sub(from);
+    let look_at_most = LOOK_AT_MOST.min(there);
+    let wanted = Wanted { lines, choice, look_at_most, longest_line: LONGEST_LINE };
+    let mut found = last(log, &wanted).map_err(unreadable)?;
+    let is_short = found.cut && found.lines.len() < lines && look_at_most < there;
+    found.lines.retain(|line| line.log_offset >= from);
     for line in found.lines {
         out.line(line)?;
     }
@@ -112,6 +123,27 @@ fn show_lines(log: &File, subject: &Subject<'_>, wish: Wish, out: &mut Out<'_>) 
             .hint("-n all shows everything"));
     }
     Ok(found.end)
+}
+
+/// Where in `log` the lines begin that were written at `time` or later.
+fn place(log: &File, subject: &Subject<'_>, time: u64) -> Result<u64> {
+    let find = || {
+        let size = log.size()?;
+        // The end first: what comes in between is later.
+        let nothing = Wanted { lines: 0, choice: Choice::ALL, look_at_most: LOOK_AT_MOST, longest_line: 0 };
+        let end = last(log, &nothing)?.end;
+        let Some(times) = subject.open_times() else { return Ok((size == 0).then_some(0)) };
+        Ok(Some(match times.since(time)? {
+            None => end,
+            Some(offset) => line_start(log, offset, end)?,
+        }))
+    };
+    let found = find().map_err(|error| subject.unreadable_log(&error))?;
+    found.ok_or_else(|| {
+        Failure::failed(stamps::unknown(subject))
+            .hint("gco notes them as it runs a command; -n shows the last lines of any log")
+            .into()
+    })
 }
 
 /// Says something beside the output. With stderr gone too there is nobody left to tell.

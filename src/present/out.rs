@@ -4,12 +4,13 @@
 
 use std::io::{self, Write};
 
+use super::stamps::Stamps;
 use crate::failure::Failure;
 use crate::log::join::Shown;
 use crate::log::replay::Entry;
 use crate::observe::Sink;
 use crate::task::{State, TaskId};
-use crate::view::log::Printer;
+use crate::view::log::{Printer, When};
 
 /// How much output is gathered before it is written.
 const GATHERED: usize = 64 * 1024;
@@ -19,6 +20,7 @@ const GATHERED: usize = 64 * 1024;
 pub struct Out<'a> {
     id: &'a TaskId,
     printer: Printer,
+    stamps: Option<Stamps<'a>>,
     gathered: Vec<u8>,
 }
 
@@ -26,7 +28,17 @@ impl<'a> Out<'a> {
     /// Lines of task `id`, printed by `printer`.
     #[must_use]
     pub fn new(id: &'a TaskId, printer: Printer) -> Self {
-        Self { id, printer, gathered: Vec::new() }
+        Self { id, printer, stamps: None, gathered: Vec::new() }
+    }
+
+    /// The same, with the times of the lines.
+    #[must_use]
+    pub fn with(self, stamps: Stamps<'a>) -> Self {
+        Self { stamps: Some(stamps), ..self }
+    }
+
+    fn when(&mut self, offset: u64) -> When {
+        self.stamps.as_mut().map(|stamps| stamps.of(offset)).unwrap_or_default()
     }
 
     /// What comes before all lines.
@@ -39,7 +51,8 @@ impl<'a> Out<'a> {
     /// # Errors
     /// What writing said.
     pub fn line(&mut self, line: Shown) -> io::Result<()> {
-        self.printer.line(line, &mut self.gathered);
+        let when = self.when(line.log_offset);
+        self.printer.line(line, &when, &mut self.gathered);
         self.flush_if_much()
     }
 
@@ -48,7 +61,9 @@ impl<'a> Out<'a> {
     /// # Errors
     /// What writing said.
     pub fn end(mut self, state: Option<State>) -> io::Result<()> {
-        self.printer.end(self.id, state, &mut self.gathered);
+        let stamps = &mut self.stamps;
+        let time = |offset| stamps.as_mut().and_then(|stamps| stamps.of(offset).time);
+        self.printer.end(self.id, state, time, &mut self.gathered);
         self.flush()
     }
 
@@ -59,15 +74,18 @@ impl<'a> Out<'a> {
 
 impl Sink for Out<'_> {
     fn entry(&mut self, entry: &Entry<'_>) -> io::Result<()> {
-        self.printer.entry(entry, &mut self.gathered);
+        let when = self.when(entry.offset);
+        self.printer.entry(entry, &when, &mut self.gathered);
         self.flush_if_much()
     }
 
     fn cut(&mut self) -> io::Result<()> {
         self.flush()?;
+        if let Some(stamps) = &mut self.stamps {
+            stamps.forget();
+        }
         let words = format!("the log of '{}' was cut; going on from its beginning", self.id);
-        // With stderr gone too there is nobody left to tell.
-        let _ = writeln!(io::stderr(), "{}", Failure::failed(words));
+        say(words);
         Ok(())
     }
 
@@ -75,6 +93,15 @@ impl Sink for Out<'_> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(&self.gathered)?;
         self.gathered.clear();
-        stdout.flush()
+        stdout.flush()?;
+        if let Some(words) = self.stamps.as_mut().and_then(Stamps::flushed) {
+            say(words);
+        }
+        Ok(())
     }
+}
+
+/// Says something beside the output. With stderr gone too there is nobody left to tell.
+fn say(words: String) {
+    let _ = writeln!(io::stderr(), "{}", Failure::failed(words));
 }

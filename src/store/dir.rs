@@ -148,6 +148,12 @@ impl StatusDir {
         self.path.join(format!(".{id}.lock"))
     }
 
+    /// When what is in the log of task `id` was written.
+    #[must_use]
+    pub fn times(&self, id: &TaskId) -> PathBuf {
+        self.path.join(format!(".{id}.times"))
+    }
+
     /// Where those who want to attach to task `id` knock.
     #[must_use]
     pub fn door(&self, id: &TaskId) -> PathBuf {

@@ -4,7 +4,7 @@
 //! of prunes may run at once, beside running tasks: a file that is gone already is no error, and counts
 //! for whoever removed it.
 //!
-//! The record goes first, then the log, then the lock file. A crash in between leaves a log without a
+//! The record goes first, then the log with its times, then the lock file. A crash in between leaves a log without a
 //! record, which every prune clears away; the other order would leave a record that says a task
 //! succeeded, and no log of it.
 
@@ -50,13 +50,14 @@ pub fn survey(dir: &StatusDir, contents: &Contents, here: &Here) -> Vec<Found> {
                 Err(error) => (Standing::Unreadable(error.to_string()), began),
                 Ok(task) => (standing(dir, &task), ended(&task.record).unwrap_or(began)),
             };
-            let size = size_of(&dir.record(&task.id)) + size_of(&dir.log(&task.id));
+            let paths = [dir.record(&task.id), dir.log(&task.id), dir.times(&task.id)];
+            let size = paths.iter().map(|path| size_of(path)).sum();
             Some(Found { candidate: Candidate { standing, ended, size }, id: task.id })
         })
         .collect()
 }
 
-/// Removes task `id`, if it is over. Gives the bytes that were freed: the lengths of record and log. `None` if there was
+/// Removes task `id`, if it is over. Gives the bytes that were freed: the lengths of record, log and times. `None` if there was
 /// nothing to remove any more, or no reason to.
 ///
 /// # Errors
@@ -74,6 +75,7 @@ pub fn remove(dir: &StatusDir, id: &TaskId, here: &Here) -> io::Result<Option<u6
         return Ok(None);
     };
     freed += unlink(&dir.log(id))?.unwrap_or(0);
+    freed += unlink(&dir.times(id))?.unwrap_or(0);
     unlink(&dir.lock(id))?;
     Ok(Some(freed))
 }
@@ -105,17 +107,20 @@ impl Leftover {
     }
 }
 
-/// Finds the logs without a record, the temporary files, and the lock files and waiting lines that nobody needs any more.
+/// Finds the logs without a record and their times, the temporary files, and the lock files and waiting lines that nobody needs any more.
 #[must_use]
 pub fn leftovers(dir: &StatusDir, contents: &Contents, here: &Here) -> Vec<Leftover> {
     let logs = contents.stray_logs.iter().map(|id| (dir.log(id), Kind::Log(id.clone())));
+    // The times of a log are as much use without a record as the log.
+    let times = contents.stray_times.iter().map(|id| (dir.times(id), Kind::Log(id.clone())));
     let locks = contents.locks.iter().map(|id| (dir.lock(id), Kind::Lock(id.clone())));
     let temporaries = contents.temporaries.iter().map(|name| (dir.path().join(name), Kind::Temporary));
     let lines =
         contents.lines.iter().map(|name| (dir.path().join(name.file_name()), Kind::Line(name.clone())));
     // A request belongs to a task as its lock does, and goes with it.
     let requests = contents.requests.iter().map(|(name, id)| (dir.path().join(name), Kind::Lock(id.clone())));
-    logs.chain(temporaries)
+    logs.chain(times)
+        .chain(temporaries)
         .chain(requests)
         .chain(locks)
         .chain(lines)

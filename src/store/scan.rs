@@ -99,6 +99,8 @@ pub struct Contents {
     pub records: Vec<Listed>,
     /// The ids of the logs that have no record.
     pub stray_logs: Vec<TaskId>,
+    /// The ids of the indexes of logs that have no record.
+    pub stray_times: Vec<TaskId>,
     /// The ids of the lock files, with or without a record.
     pub locks: Vec<TaskId>,
     /// The names of the temporary files.
@@ -118,6 +120,7 @@ pub fn everything(dir: &StatusDir) -> io::Result<Contents> {
     each_name(dir, |name| match kind(name) {
         Some(Kind::Record(id)) => found.records.extend(entry(dir, id)),
         Some(Kind::Log(id)) => found.stray_logs.push(id),
+        Some(Kind::Times(id)) => found.stray_times.push(id),
         Some(Kind::Lock(id)) => found.locks.push(id),
         Some(Kind::Temporary) => found.temporaries.push(name.to_owned()),
         Some(Kind::Request(id)) => found.requests.push((name.to_owned(), id)),
@@ -126,6 +129,7 @@ pub fn everything(dir: &StatusDir) -> io::Result<Contents> {
     })?;
     let recorded: HashSet<&TaskId> = found.records.iter().map(|listed| &listed.id).collect();
     found.stray_logs.retain(|id| !recorded.contains(id));
+    found.stray_times.retain(|id| !recorded.contains(id));
     Ok(found)
 }
 
@@ -153,6 +157,7 @@ pub fn lock_of(name: &str) -> Option<TaskId> {
 enum Kind {
     Record(TaskId),
     Log(TaskId),
+    Times(TaskId),
     Lock(TaskId),
     Request(TaskId),
     Temporary,
@@ -170,6 +175,9 @@ fn kind(name: &str) -> Option<Kind> {
     };
     if let Some(stem) = hidden.strip_suffix(".lock") {
         return id(stem).map(Kind::Lock);
+    }
+    if let Some(stem) = hidden.strip_suffix(".times") {
+        return id(stem).map(Kind::Times);
     }
     let beside = [".cancel", ".cancelling", ".attach", ".progress"]
         .into_iter()
@@ -226,6 +234,7 @@ mod tests {
         assert_eq!(kind("a-1-2.json"), Some(Kind::Record(id("a-1-2")?)));
         assert_eq!(kind("a.b.log"), Some(Kind::Log(id("a.b")?)));
         assert_eq!(kind(".a.b.lock"), Some(Kind::Lock(id("a.b")?)));
+        assert_eq!(kind(".a.b.times"), Some(Kind::Times(id("a.b")?)));
         assert_eq!(kind(".a-1-2.Xy12.tmp"), Some(Kind::Temporary));
         assert_eq!(kind(".a-1.cancel"), Some(Kind::Request(id("a-1")?)));
         assert_eq!(kind(".a-1.cancelling"), Some(Kind::Request(id("a-1")?)));

@@ -6,6 +6,7 @@
 //! log, never the command: bytes that cannot be written are given up at once, and a `[gco]` line
 //! tells how many as soon as there is room for it.
 
+mod clock;
 mod recover;
 mod shown;
 
@@ -14,9 +15,11 @@ pub use shown::Shown;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+use self::clock::Clock;
 use self::recover::count;
 use super::control::Control;
 use super::progress::Checkpoint;
@@ -36,6 +39,8 @@ const MOST_UNWRITTEN: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Journal {
     file: Option<File>,
+    /// When it was written.
+    clock: Clock,
     control: Control,
     len: u64,
     taken: [u64; 2],
@@ -60,6 +65,7 @@ impl Journal {
     pub fn absent(control: Control) -> Self {
         Self {
             file: None,
+            clock: Clock::default(),
             control,
             len: 0,
             taken: [0; 2],
@@ -113,7 +119,7 @@ impl Journal {
             }
             other => other?,
         };
-        let mut journal = Self::absent(control);
+        let mut journal = Self { clock: Clock::of(dir, id), ..Self::absent(control) };
         journal.adopt(file)?;
         Ok(journal)
     }
@@ -230,12 +236,10 @@ impl Journal {
         if old.metadata()?.nlink() > 0 {
             return Ok(false);
         }
-        let mut copy =
-            tempfile::Builder::new().prefix(&format!(".{id}.")).suffix(".tmp").tempfile_in(dir.path())?;
-        let mut from = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(old)))?;
-        io::copy(&mut from, copy.as_file_mut())?;
-        fcntl(copy.as_file(), FcntlArg::F_SETFL(OFlag::O_APPEND))?;
-        let file = copy.persist(dir.log(id)).map_err(|refused| refused.error)?;
+        // The times first: whoever finds the log then finds them.
+        self.clock.restore(dir, id);
+        let file = copy_back(old, dir, id, &dir.log(id))?;
+        fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
         self.adopt(file)?;
         Ok(true)
     }
@@ -262,6 +266,7 @@ impl Journal {
             self.mark();
             return;
         };
+        self.clock.note(self.len);
         let (written, result) = write_most(file, &self.buffer);
         let mut kept = written;
         if let Err(error) = result {
@@ -346,6 +351,15 @@ impl Source {
     fn plain(stream: Stream, bytes: usize) -> Self {
         Self { stream, shown: bytes, written: bytes }
     }
+}
+
+/// Puts a copy of `old`, a file of task `id` that has been removed, at `path`.
+fn copy_back(old: &File, dir: &StatusDir, id: &TaskId, path: &Path) -> io::Result<File> {
+    let mut copy =
+        tempfile::Builder::new().prefix(&format!(".{id}.")).suffix(".tmp").tempfile_in(dir.path())?;
+    let mut from = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(old)))?;
+    io::copy(&mut from, copy.as_file_mut())?;
+    copy.persist(path).map_err(|refused| refused.error)
 }
 
 /// Writes as much of `bytes` as there is room for.

@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod id;
 pub mod keys;
 pub mod line;
+pub mod moment;
 pub mod outcome;
 pub mod progress;
 pub mod record;

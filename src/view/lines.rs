@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use crate::log::join::{Origin, Shown};
-use crate::task::{Stream, text};
+use crate::task::{Stream, moment, text};
 
 /// What the lines are shown on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,8 @@ const WRAP_ON: &[u8] = b"\x1b[?7h";
 #[derive(Debug)]
 pub struct Painter {
     surface: Surface,
+    /// What stands before the tag of that line.
+    stamp: String,
     /// Whose line the output is in the middle of.
     open: Option<Origin>,
     /// On a terminal: what there is of that line; none once it is too long.
@@ -46,11 +48,17 @@ impl Painter {
     /// Nothing has been written yet.
     #[must_use]
     pub fn new(surface: Surface) -> Self {
-        Self { surface, open: None, line: None }
+        Self { surface, stamp: String::new(), open: None, line: None }
     }
 
-    /// A piece of a line of `origin`; the line ends with it if `ends`. What is to be written is put behind `out`.
-    pub fn piece(&mut self, origin: Origin, payload: &[u8], ends: bool, out: &mut Vec<u8>) {
+    /// A piece of a line of `origin`; the line ends with it if `ends`. `stamp` stands before the line's tag. What is to be written
+    /// is put behind `out`.
+    pub fn piece(&mut self, stamp: &str, origin: Origin, payload: &[u8], ends: bool, out: &mut Vec<u8>) {
+        if self.open != Some(origin) && self.surface != Surface::Raw {
+            self.break_line(out);
+        }
+        self.stamp.clear();
+        self.stamp.push_str(stamp);
         match self.surface {
             Surface::Raw => {
                 if origin == Origin::Gco {
@@ -60,8 +68,7 @@ impl Painter {
             }
             Surface::Bytes => {
                 if self.open != Some(origin) {
-                    self.break_line(out);
-                    out.extend_from_slice(tag(origin));
+                    self.put_tag(origin, out);
                 }
                 out.extend_from_slice(payload);
             }
@@ -86,16 +93,20 @@ impl Painter {
         if let (Surface::Terminal { colour }, Some(line)) = (self.surface, self.line.take()) {
             // It has been shown in one row so far.
             out.extend_from_slice(REDRAW);
-            out.extend_from_slice(tag(origin));
+            self.put_tag(origin, out);
             out.extend_from_slice(render(&line, colour).as_bytes());
         }
         out.push(b'\n');
     }
 
+    fn put_tag(&self, origin: Origin, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.stamp.as_bytes());
+        out.extend_from_slice(tag(origin));
+    }
+
     fn draw(&mut self, origin: Origin, payload: &[u8], ends: bool, colour: bool, out: &mut Vec<u8>) {
         let goes_on = self.open == Some(origin);
         if !goes_on {
-            self.break_line(out);
             self.line = Some(Vec::new());
         }
         let Some(line) = &mut self.line else {
@@ -111,7 +122,7 @@ impl Painter {
         if in_one_row {
             out.extend_from_slice(WRAP_OFF);
         }
-        out.extend_from_slice(tag(origin));
+        self.put_tag(origin, out);
         out.extend_from_slice(text.as_bytes());
         if in_one_row {
             out.extend_from_slice(WRAP_ON);
@@ -136,15 +147,20 @@ fn render(bytes: &[u8], colour: bool) -> String {
 }
 
 /// A line for scripts: whose it is (`stdout`, `stderr`, `gco`, or null for a line without a tag), its text,
-/// and whether it has ended. Bytes that are not UTF-8 are replaced.
+/// whether it has ended, and when it was written, if that is known. Bytes that are not UTF-8 are replaced.
 #[must_use]
-pub fn json(line: &Shown) -> Value {
+pub fn json(line: &Shown, time: Option<u64>) -> Value {
     let stream = match line.origin {
         Origin::Stream(stream) => Some(stream.as_str()),
         Origin::Gco => Some("gco"),
         Origin::Untagged => None,
     };
-    json!({"stream": stream, "text": String::from_utf8_lossy(&line.payload), "complete": line.complete})
+    let text = String::from_utf8_lossy(&line.payload);
+    let mut json = json!({"stream": stream, "text": text, "complete": line.complete});
+    if let Some(time) = time {
+        json["time"] = moment::exact(time).into();
+    }
+    json
 }
 
 #[cfg(test)]
@@ -158,7 +174,7 @@ mod tests {
         let mut painter = Painter::new(surface);
         let mut out = Vec::new();
         for (origin, payload, ends) in pieces {
-            painter.piece(*origin, payload.as_bytes(), *ends, &mut out);
+            painter.piece("", *origin, payload.as_bytes(), *ends, &mut out);
         }
         painter.finish(&mut out);
         String::from_utf8_lossy(&out).into_owned()
@@ -204,6 +220,27 @@ mod tests {
         assert!(shown.contains("\x1b[?7l[stdout] 10%\x1b[?7h"));
         let shown = painted(Surface::Terminal { colour: false }, &bar);
         assert_eq!(screen(&shown), ["[stdout] 30%", ""]);
+    }
+
+    #[test]
+    fn a_line_has_its_time_before_it() {
+        let mut painter = Painter::new(Surface::Bytes);
+        let mut out = Vec::new();
+        for (stamp, (origin, payload, ends)) in ["1 ", "2 ", "3 ", "4 ", "5 "].into_iter().zip(PIECES) {
+            painter.piece(stamp, origin, payload.as_bytes(), ends, &mut out);
+        }
+        painter.finish(&mut out);
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            "1 [stdout] name? joe\n3 [stdout] 10%\r\n4 [stderr] warning\n5 [gco] word\n"
+        );
+        let (mut painter, mut out) = (Painter::new(Surface::Terminal { colour: false }), Vec::new());
+        painter.piece("1 ", OUT, b"a", false, &mut out);
+        painter.piece("2 ", OUT, b"b", false, &mut out);
+        painter.piece("3 ", ERR, b"c", true, &mut out);
+        let shown = String::from_utf8_lossy(&out).into_owned();
+        assert!(shown.starts_with("\x1b[?7l1 [stdout] a"), "{shown:?}");
+        assert_eq!(screen(&shown), ["2 [stdout] ab", "3 [stderr] c", ""]);
     }
 
     #[test]

@@ -18,6 +18,15 @@ pub enum Form {
     Objects,
 }
 
+/// When a line was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct When {
+    /// In milliseconds since 1970, if that is known.
+    pub time: Option<u64>,
+    /// What of it is to stand before the line.
+    pub shown: String,
+}
+
 /// Prints lines that have been put together ([`line`](Printer::line)), then entries as they are
 /// written ([`entry`](Printer::entry)). What is to be written is put behind `out`.
 #[derive(Debug)]
@@ -49,31 +58,39 @@ impl Printer {
     }
 
     /// A line.
-    pub fn line(&mut self, line: Shown, out: &mut Vec<u8>) {
+    pub fn line(&mut self, line: Shown, when: &When, out: &mut Vec<u8>) {
         match self.form {
-            Form::Text(_) => self.painter.piece(line.origin, &line.payload, line.complete, out),
+            Form::Text(_) => {
+                self.painter.piece(&when.shown, line.origin, &line.payload, line.complete, out);
+            }
             // The rest of it may come.
             Form::Objects if !line.complete => self.joiner.resume(line),
-            Form::Object | Form::Objects => self.json_line(&line, out),
+            Form::Object | Form::Objects => self.json_line(&line, when.time, out),
         }
     }
 
     /// An entry of the log.
-    pub fn entry(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+    pub fn entry(&mut self, entry: &Entry<'_>, when: &When, out: &mut Vec<u8>) {
         let origin = Origin::of(entry.tag);
         if let Form::Text(_) = self.form {
             if self.choice.takes(origin) {
-                self.painter.piece(origin, entry.payload, entry.ends, out);
+                self.painter.piece(&when.shown, origin, entry.payload, entry.ends, out);
             }
         } else if let Some(line) = self.joiner.push(entry) {
-            self.json_line(&line, out);
+            self.json_line(&line, when.time, out);
         }
     }
 
-    /// What comes after all lines.
-    pub fn end(&mut self, id: &TaskId, state: Option<State>, out: &mut Vec<u8>) {
+    /// What comes after all lines. `time` tells when what begins at an offset of the log was written.
+    pub fn end(
+        &mut self,
+        id: &TaskId,
+        state: Option<State>,
+        mut time: impl FnMut(u64) -> Option<u64>,
+        out: &mut Vec<u8>,
+    ) {
         for line in self.joiner.finish() {
-            self.json_line(&line, out);
+            self.json_line(&line, time(line.log_offset), out);
         }
         match self.form {
             Form::Text(_) => self.painter.finish(out),
@@ -85,12 +102,12 @@ impl Printer {
         }
     }
 
-    fn json_line(&mut self, line: &Shown, out: &mut Vec<u8>) {
+    fn json_line(&mut self, line: &Shown, time: Option<u64>, out: &mut Vec<u8>) {
         let is_first = std::mem::replace(&mut self.is_first, false);
         if self.form == Form::Object && !is_first {
             out.push(b',');
         }
-        out.extend_from_slice(lines::json(line).to_string().as_bytes());
+        out.extend_from_slice(lines::json(line, time).to_string().as_bytes());
         if self.form == Form::Objects {
             out.push(b'\n');
         }
@@ -110,9 +127,9 @@ mod tests {
         printer.begin(&id, Some(State::Running), &mut out);
         let mut replay = Replay::from(0);
         while let Ok(Some(entry)) = replay.next(log) {
-            printer.entry(&entry, &mut out);
+            printer.entry(&entry, &When::default(), &mut out);
         }
-        printer.end(&id, Some(State::Failed), &mut out);
+        printer.end(&id, Some(State::Failed), |_| None, &mut out);
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 

@@ -178,6 +178,10 @@ fn directory(page: &mut Page) {
         "ID.log",
         "The log. It is made after the record; a log without a record belongs to nobody and may be removed.",
     );
+    page.entry(
+        ".ID.times",
+        "When what is in the log was written. After twelve bytes, gco times 1 and a newline, come entries of twelve bytes: an offset in the log and the milliseconds since 1970 at which the bytes from there on were written, each a number of six bytes, the lowest first. There is one for each tenth of a second in which something was. It goes with the log; without it lines have no times.",
+    );
     page.entry(".ID.lock", "On it the supervisor holds a lock as long as the task is under way. It is empty, until it has been told that nobody supervises the task any more.");
     page.entry(
         ".ID.cancel, .ID.cancelling",

@@ -132,9 +132,10 @@ fn on_a_terminal_it_asks() {
 #[test]
 fn leftovers_are_cleared_once_they_are_left_alone() {
     let store = Store::new();
-    let stale = ["gone-1-1.log", ".gone-1-1.Ab12.tmp", ".gone-1-1.lock", ".over-1-1.lock"];
-    let recent = ["new-1-1.log", ".new-1-1.Ab12.tmp", ".new-1-1.lock"];
-    let kept = [".orphan-1-1.lock", "notes.txt", ".hidden", "_x.log", ".x.tmp", "held-1-1.log"];
+    let stale = ["gone-1-1.log", ".gone-1-1.Ab12.tmp", ".gone-1-1.lock", ".over-1-1.lock", ".gone-1-1.times"];
+    let recent = ["new-1-1.log", ".new-1-1.Ab12.tmp", ".new-1-1.lock", ".new-1-1.times"];
+    let kept =
+        [".orphan-1-1.lock", "notes.txt", ".hidden", "_x.log", ".x.tmp", "held-1-1.log", ".over-1-1.times"];
     for name in stale.iter().chain(&recent).chain(&kept) {
         store.write(name, "123");
     }
@@ -146,8 +147,8 @@ fn leftovers_are_cleared_once_they_are_left_alone() {
     let _held = store.hold_lock("held-1-1");
     symlink("/etc/passwd", store.path("link-1-1.log")).unwrap();
     let listed = prune(&store, &["--dry-run"]);
-    assert!(listed.ends_with("would remove 4 leftover files: 12 B\n"), "{listed}");
-    assert_eq!(prune(&store, &["-y"]), "removed 4 leftover files, freed 12 B\n");
+    assert!(listed.ends_with("would remove 5 leftover files: 15 B\n"), "{listed}");
+    assert_eq!(prune(&store, &["-y"]), "removed 5 leftover files, freed 15 B\n");
     for name in stale {
         assert!(!store.has(name), "{name}");
     }

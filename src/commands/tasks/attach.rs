@@ -107,7 +107,7 @@ fn follow(dir: &StatusDir, id: &TaskId) -> Result<i32> {
     };
     let choice = Choice { only: None, gco: true };
     let out = Out::new(id, Printer::new(Form::Text(surface), choice, LONGEST_LINE));
-    present::follow(&subject, Wish { lines: Count::Last(LINES), choice, raw: false }, out)?;
+    present::follow(&subject, Wish { lines: Count::Last(LINES), choice, raw: false, since: None }, out)?;
     let ends = Ends::of(dir, std::slice::from_ref(id), &here)?;
     let Some((_, verdict)) = ends.next(None) else { return Ok(i32::from(EXIT_GCO_FAILED)) };
     if let Some(trouble) = verdict.trouble(id) {

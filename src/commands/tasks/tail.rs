@@ -3,16 +3,18 @@
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::Result;
+use chrono::Local;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::failure::Failure;
 use crate::log::join::Choice;
 use crate::observe::Subject;
-use crate::present::{self, Count, LONGEST_LINE, Out, Wish};
+use crate::present::{self, Count, LONGEST_LINE, Out, Stamps, Style, Wish};
 use crate::store::liveness::Here;
 use crate::store::{StatusDir, name};
-use crate::sys::window;
+use crate::sys::{time, window};
 use crate::task::Stream;
+use crate::task::moment::Moment;
 use crate::view::lines::Surface;
 use crate::view::log::{Form, Printer};
 
@@ -24,7 +26,10 @@ Examples:
   Only what went to stderr:
     gco tasks tail backup --stream stderr
   All of its stdout, to the byte:
-    gco tasks tail backup --stream stdout --raw -n all";
+    gco tasks tail backup --stream stdout --raw -n all
+  What it wrote since half past two, and when; and the last five minutes, by the time since its start:
+    gco tasks tail backup --since 14:30 --timestamps
+    gco tasks tail backup --since 5m --timestamps=relative";
 
 /// Show the last lines of a task's log
 ///
@@ -39,9 +44,22 @@ pub struct Args {
     /// An id, the beginning of one, or a name, whose newest task is meant [default: the newest task]
     #[arg(value_name = "TASK")]
     task: Option<String>,
-    /// How many lines: a number, or 'all'. With --follow, 0 shows only what is new
-    #[arg(short = 'n', long, value_name = "N", default_value = "100", allow_hyphen_values = true)]
-    lines: Count,
+    /// How many lines: a number, or 'all'. With --follow, 0 shows only what is new [default: 100; with --since, all]
+    #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true)]
+    lines: Option<Count>,
+    /// Only what was written since then: 5m (ago), 14:30, 14:30:05, or a date with a time, as 2026-11-21T14:30:00Z
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true, value_parser = Moment::parse)]
+    since: Option<Moment>,
+    /// Put before each line when it was written: the time of the day, or since the task's start
+    #[arg(
+        long,
+        value_name = "STYLE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "absolute",
+        conflicts_with = "raw"
+    )]
+    timestamps: Option<Style>,
     /// Go on with each new line as it is written, until the task has ended
     #[arg(short, long)]
     follow: bool,
@@ -71,8 +89,11 @@ pub fn run(args: &Args) -> Result<i32> {
     let Some(dir) = found else { return Err(name::unknown(&id).into()) };
     let here = Here::ask();
     let subject = Subject { dir: &dir, id: &id, here: &here };
-    let out = Out::new(&id, printer(args));
-    let wish = Wish { lines: args.lines, choice: choice(args), raw: args.raw };
+    let mut out = Out::new(&id, printer(args));
+    if args.json || args.timestamps.is_some() {
+        out = out.with(Stamps::new(&subject, args.timestamps.filter(|_| !args.json)));
+    }
+    let wish = wish(args);
     if args.follow {
         let state = present::follow(&subject, wish, out)?;
         if let Some(why) = subject.why_over(state, "followed") {
@@ -83,6 +104,16 @@ pub fn run(args: &Args) -> Result<i32> {
         present::show(&subject, wish, out)?;
     }
     Ok(0)
+}
+
+/// How many lines are shown if nobody says.
+const LINES: usize = 100;
+
+fn wish(args: &Args) -> Wish {
+    let now = u64::try_from(time::since_epoch().as_millis()).unwrap_or(u64::MAX);
+    let since = args.since.map(|moment| moment.before(now, &Local));
+    let lines = args.lines.unwrap_or(if since.is_some() { Count::All } else { Count::Last(LINES) });
+    Wish { lines, choice: choice(args), raw: args.raw, since }
 }
 
 fn choice(args: &Args) -> Choice {

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use nix::fcntl::OFlag;
 
+use super::clock::Clock;
 use super::shown::is_word_of;
 use super::{Journal, ROOM, Source};
 use crate::log::format::{MAX_PAYLOAD, Tag, parse};
@@ -38,6 +39,7 @@ impl Journal {
             return Ok(());
         }
         if let Some((dir, id)) = place {
+            self.clock = Clock::take_up(dir, id);
             // The predecessor may have put a vanished log back, under a new inode.
             let wanted = self.control.log_file();
             let known = |file: &File| file.metadata().is_ok_and(|meta| (meta.dev(), meta.ino()) == wanted);
