@@ -143,7 +143,7 @@ impl Supervisor {
                     match arrived.signal {
                         libc::SIGCHLD => {}
                         LOOK => self.take_up_request(),
-                        signal => self.pass_on(signal),
+                        signal => self.pass_on_from(signal, arrived.sender),
                     }
                 }
                 self.reap_strangers();

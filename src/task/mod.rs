@@ -10,6 +10,7 @@ pub mod keys;
 pub mod line;
 pub mod outcome;
 pub mod progress;
+pub mod reason;
 pub mod record;
 pub mod screen;
 pub mod size;

@@ -11,6 +11,7 @@ pub mod log;
 pub mod paint;
 pub mod panel;
 pub mod table;
+pub mod why;
 pub mod words;
 
 use std::time::Duration;

@@ -58,3 +58,4 @@ mod wait;
 mod wait_cursor;
 mod wait_lost;
 mod wait_until;
+mod why;
