@@ -9,23 +9,18 @@ use std::io;
 use super::ReadAt;
 use super::cause::Causes;
 use super::join::{Choice, Joiner, Origin, Shown};
+use super::numbers::{COUNTED, newlines};
 use super::replay::Replay;
 use crate::task::{Stream, text};
 
 /// How much of a log's end is looked at.
 pub const REACH: u64 = 8 << 20;
 
-/// How much of a log newlines are counted in.
-pub const COUNTED: u64 = 256 << 20;
-
 /// So many lines of stderr are given.
 const STDERR_LINES: usize = 10;
 
 /// So many causes are given of the first ones, and so many of the last.
 const CAUSES: usize = 8;
-
-/// How much is read at once where only newlines count.
-const BLOCK: u64 = 256 << 10;
 
 /// Of a line so many bytes of its end are looked at.
 const LONGEST: usize = 64 << 10;
@@ -76,7 +71,7 @@ fn clues_within<S: ReadAt + ?Sized>(source: &S, reach: u64, counted: u64) -> io:
     end.truncate(filled);
     // The first line may have begun before.
     let skipped = if start == 0 { 0 } else { memchr::memchr(b'\n', &end).map_or(end.len(), |at| at + 1) };
-    let before = if start <= counted { Some(newlines(source, start)?) } else { None };
+    let before = if start <= counted { Some(newlines(source, 0, start)?) } else { None };
     let mut numbers = Numbers { end: &end, first: before, before, at: 0 };
     let mut replay = Replay::from(skipped as u64);
     let mut joiner = Joiner::new(Choice::ALL, LONGEST);
@@ -92,22 +87,6 @@ fn clues_within<S: ReadAt + ?Sized>(source: &S, reach: u64, counted: u64) -> io:
     let Gathered { stderr, mut first, last, left_out, .. } = gathered;
     first.extend(last);
     Ok(Clues { stderr: stderr.into(), causes: first, left_out, cut: start > 0 })
-}
-
-/// How many newlines there are before `end`.
-fn newlines<S: ReadAt + ?Sized>(source: &S, end: u64) -> io::Result<u64> {
-    let mut block = vec![0; usize::try_from(BLOCK.min(end)).unwrap_or(0)];
-    let (mut at, mut count) = (0, 0);
-    while at < end {
-        let room = usize::try_from((end - at).min(BLOCK)).unwrap_or(0);
-        let filled = source.read_full(&mut block[..room], at)?;
-        if filled == 0 {
-            break;
-        }
-        count += memchr::memchr_iter(b'\n', &block[..filled]).count() as u64;
-        at += filled as u64;
-    }
-    Ok(count)
 }
 
 /// Numbers lines by where they begin. Cheapest in the order of the log.

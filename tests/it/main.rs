@@ -6,6 +6,7 @@ mod bytes;
 mod cancel;
 mod complete;
 mod detach;
+mod diff;
 mod events;
 mod events_once;
 mod fake;
