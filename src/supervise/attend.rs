@@ -12,7 +12,7 @@ use super::witness::{self, Sight};
 use crate::store::events::Kind;
 use crate::sys::child::{self, PidFd, Relative};
 use crate::sys::fork::{Side, fork};
-use crate::sys::signals::send_to_group;
+use crate::sys::signals::{Sender, send_to_group};
 use crate::sys::{process, pty, time};
 use crate::task::outcome::{StartError, StartStep};
 
@@ -145,6 +145,14 @@ impl Supervisor {
             child::reap(pid);
         }
         self.handover.command = None;
+    }
+
+    /// Passes a signal on that `sender` has sent, if that is known.
+    pub(super) fn pass_on_from(&mut self, signal: i32, sender: Option<Sender>) {
+        if asks_for_end(signal) {
+            self.sender = sender.map(|sender| (signal, sender));
+        }
+        self.pass_on(signal);
     }
 
     /// Passes a signal on to the command's process group.

@@ -98,9 +98,12 @@ pub(super) enum Cell {
     Viewing,
     /// What it has been told to be: the marks of its screen.
     Screen,
+    /// How often the out-of-memory killer had been at work when the first attempt began, above two bits: 1 if of the control
+    /// group, 1 if that is known.
+    OomBefore,
 }
 
-const CELLS: usize = Cell::Screen as usize + 1;
+const CELLS: usize = Cell::OomBefore as usize + 1;
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::control::{Cell, Control, Request, nanos};
 use super::limits::Clocks;
+use crate::sys::oom;
 
 /// Why the command is made to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +109,20 @@ impl Control {
     pub fn set_started(&self, at: i64, since_boot: Duration) {
         self.set(Cell::StartedAt, at.cast_unsigned());
         self.set(Cell::StartedSinceBoot, nanos(since_boot));
+    }
+
+    /// Notes how often the kernel's out-of-memory killer has been at work before the command.
+    pub fn keep_oom_kills(&self) {
+        let kept = oom::kills().map_or(0, |kills| kills.count << 2 | u64::from(kills.of_group) << 1 | 1);
+        self.set(Cell::OomBefore, kept);
+    }
+
+    /// How often it has been since. `None` if it was not, or nobody tells.
+    #[must_use]
+    pub fn oom_kills(&self) -> Option<u64> {
+        let kept = self.get(Cell::OomBefore);
+        let now = oom::kills().filter(|now| kept & 1 == 1 && now.of_group == (kept & 2 == 2))?;
+        now.count.checked_sub(kept >> 2).filter(|&kills| kills > 0)
     }
 
     /// How the command is made to end, if it is.

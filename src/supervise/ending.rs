@@ -55,6 +55,10 @@ impl Supervisor {
             started_at: control.started().map(|(at, _)| at).filter(|_| waited),
             attempt: control.attempt().max(1),
             request: self.request.clone(),
+            sender: self
+                .sender
+                .filter(|_| end.as_ref().is_some_and(|(outcome, _)| outcome.state == State::Cancelled)),
+            oom_kills: end.as_ref().and_then(|_| control.oom_kills()),
             bytes: Stream::BOTH.map(|stream| self.to_show(stream)),
             log_bytes: self.handover.journal.size(),
             log_truncated: control.lost() > 0,

@@ -205,7 +205,10 @@ impl FrontEnd {
                     // The command goes on already. Told so once more it could miss a stop that has come since.
                     continue;
                 }
-                self.order(Order::Pass(arrived.signal));
+                self.order(match arrived.sender {
+                    Some(sender) => Order::PassFrom(arrived.signal, sender),
+                    None => Order::Pass(arrived.signal),
+                });
             }
             loop {
                 match Report::hear(self.supervisor.as_fd()) {

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use serde_json::{Value, json};
 
+use crate::sys::signals::Sender;
 use crate::task::{Exit, Stream};
 
 /// From the supervisor to the front-end.
@@ -78,6 +79,8 @@ pub enum Report {
 pub enum Order {
     /// Pass this signal on to the command.
     Pass(i32),
+    /// The same, and who sent it.
+    PassFrom(i32, Sender),
     /// Close the command's end of this stream.
     Close(Stream),
     /// The front-end's job is in the foreground of its terminal, or is not.
@@ -185,6 +188,7 @@ impl Order {
             to,
             &match self {
                 Order::Pass(signal) => json!(["pass", signal]),
+                Order::PassFrom(signal, by) => json!(["pass from", signal, by.pid, by.uid, by.name()]),
                 Order::Close(stream) => json!(["close", stream.index()]),
                 Order::Ground(in_front) => json!(["ground", i32::from(in_front)]),
                 Order::Resized => json!(["resized", 0]),
@@ -201,6 +205,12 @@ impl Order {
             let number: i32 = packet.get(1)?.as_i64()?.try_into().ok()?;
             match packet.get(0)?.as_str()? {
                 "pass" => Some(Order::Pass(number)),
+                "pass from" => {
+                    let pid = packet.get(2)?.as_i64()?.try_into().ok()?;
+                    let uid = packet.get(3)?.as_u64()?.try_into().ok()?;
+                    let name = packet.get(4).and_then(Value::as_str).unwrap_or_default();
+                    Some(Order::PassFrom(number, Sender::new(pid, uid, name)))
+                }
                 "close" => Some(Order::Close(stream_at(number)?)),
                 "ground" => Some(Order::Ground(number != 0)),
                 "resized" => Some(Order::Resized),
@@ -305,6 +315,8 @@ mod tests {
         assert_eq!(Report::hear(front.as_fd()), Heard::Nothing);
         for order in [
             Order::Pass(15),
+            Order::PassFrom(15, Sender::new(7, 1000, "sshd")),
+            Order::PassFrom(2, Sender::new(7, 0, "")),
             Order::Close(Stream::Stderr),
             Order::Ground(true),
             Order::Ground(false),

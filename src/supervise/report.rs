@@ -5,11 +5,12 @@ use std::time::Duration;
 use crate::store::liveness::PID_NAMESPACE;
 use crate::store::request::Request;
 use crate::sys::child::Usage;
+use crate::sys::signals::Sender;
 use crate::task::outcome::{Outcome, signal_name};
 use crate::task::record::{SCHEMA, field};
 use crate::task::spec::Turn;
-use crate::task::{Progress, Record, State, TaskId};
-use serde_json::{Map, Value};
+use crate::task::{Progress, Record, State, TaskId, text};
+use serde_json::{Map, Value, json};
 
 /// What does not change while a task runs.
 #[derive(Debug, Clone)]
@@ -73,6 +74,10 @@ pub struct Status {
     pub attempt: u64,
     /// Who asked for its end: a user, a process, a machine, a signal.
     pub request: Option<Request>,
+    /// Who sent the signal that asked for its end, if it was passed on from somebody.
+    pub sender: Option<(i32, Sender)>,
+    /// How often the kernel's out-of-memory killer was at work while the command ran, if it was.
+    pub oom_kills: Option<u64>,
     /// Now, in seconds since 1970.
     pub now: i64,
     /// How long it has been running.
@@ -186,6 +191,14 @@ fn set_end(record: &mut Record, status: &Status, outcome: &Outcome, usage: Usage
     }
     if let Some(error) = &outcome.error {
         record.set(field::ERROR, error.as_str());
+    }
+    if let Some((signal, by)) = &status.sender {
+        let name = by.name().map(|name| text::clean(&name));
+        let by = json!({ "command": name, "pid": by.pid, "signal": signal_name(*signal), "uid": by.uid });
+        record.set(field::SIGNALLED_BY, by);
+    }
+    if let Some(kills) = status.oom_kills {
+        record.set(field::OOM_KILLS, kills);
     }
     record.set_time(field::FINISHED_AT, status.now);
     record.set(field::DURATION_MS, millis(status.elapsed));

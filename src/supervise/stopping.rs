@@ -407,6 +407,7 @@ impl Supervisor {
     pub(super) fn note_start(&mut self) {
         if self.handover.control.started().is_none() {
             self.handover.control.set_started(time::now(), time::since_boot());
+            self.handover.control.keep_oom_kills();
         }
         self.clocks.start(awake());
         self.keep_clocks();

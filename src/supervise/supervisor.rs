@@ -28,7 +28,7 @@ use crate::store::told::Told;
 use crate::sys::child::Relative;
 use crate::sys::fork::{Side, adopt_orphans, own_group, set_name};
 use crate::sys::process;
-use crate::sys::signals::{Queue, block_all};
+use crate::sys::signals::{Queue, Sender, block_all};
 use crate::task::Stream;
 use crate::task::screen::Screen;
 
@@ -76,6 +76,8 @@ pub struct Supervisor {
     pub(super) clocks: Clocks,
     /// Who asked for the task's end, and how.
     pub(super) request: Option<Wish>,
+    /// The last signal passed on that asks for the end, and who sent it. A successor does not know it.
+    pub(super) sender: Option<(i32, Sender)>,
     /// What is left of a command that is made to end.
     pub(super) going: Going,
     /// What is run at the end, while it runs.
@@ -181,6 +183,7 @@ impl Supervisor {
             pace: [Pace::default(); 2],
             clocks: control.clocks(),
             request: None,
+            sender: None,
             going: Going::default(),
             hook: None,
             waiting: None,
@@ -358,7 +361,8 @@ impl Supervisor {
         loop {
             let Some(front) = &self.handover.front else { return };
             match Order::hear(front.as_fd()) {
-                Heard::Message(Order::Pass(signal)) => self.pass_on(signal),
+                Heard::Message(Order::Pass(signal)) => self.pass_on_from(signal, None),
+                Heard::Message(Order::PassFrom(signal, by)) => self.pass_on_from(signal, Some(by)),
                 Heard::Message(Order::Close(stream)) if self.handover.is_terminal(stream) => {
                     // A terminal has no reader whose going the command could see. It is told in another way.
                     self.pass_on(libc::SIGPIPE);

@@ -146,7 +146,7 @@ impl Supervisor {
                             self.take_up_request();
                             self.hear_told();
                         }
-                        signal => self.pass_on(signal),
+                        signal => self.pass_on_from(signal, arrived.sender),
                     }
                 }
                 self.reap_strangers();

@@ -40,6 +40,13 @@ pub fn look(pid: i32) -> Option<Seen> {
     parse_stat(&stat[..size])
 }
 
+/// What process `pid` is called: its program's name, or what it calls itself. `None` if there is none.
+#[must_use]
+pub fn name(pid: i32) -> Option<String> {
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned())
+}
+
 /// The name in the second field is in parentheses and may hold anything, also parentheses: what
 /// counts comes after the last one.
 fn parse_stat(stat: &[u8]) -> Option<Seen> {

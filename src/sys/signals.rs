@@ -10,6 +10,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
 use super::child::MARK;
+use super::process;
 use super::start::Inherited;
 
 /// A signal that has come in.
@@ -19,6 +20,41 @@ pub struct Arrived {
     pub signal: i32,
     /// Another part of gco sent it.
     pub is_our_own: bool,
+    /// Who sent it, if a process did that can be seen from here: not for what a terminal sends.
+    pub sender: Option<Sender>,
+}
+
+/// Who sent a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// The process.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// What it was called when the signal came in, up to the first zero; empty if it was gone already.
+    name: [u8; NAME],
+}
+
+/// As many bytes as the kernel keeps of a process's name.
+const NAME: usize = 16;
+
+impl Sender {
+    /// The process `pid` of user `uid`, by the name `name`.
+    #[must_use]
+    pub fn new(pid: i32, uid: u32, name: &str) -> Self {
+        let mut kept = [0; NAME];
+        for (place, byte) in kept.iter_mut().zip(name.bytes()) {
+            *place = byte;
+        }
+        Self { pid, uid, name: kept }
+    }
+
+    /// What the process was called. `None` if that could not be learned.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        let name = self.name.split(|&byte| byte == 0).next().unwrap_or_default();
+        (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
+    }
 }
 
 /// A queue of signals: those it is made for are blocked and read from it instead.
@@ -42,7 +78,12 @@ impl Queue {
     pub fn next(&self) -> Option<Arrived> {
         let info = self.fd.read_signal().ok().flatten()?;
         let is_our_own = info.ssi_code == libc::SI_QUEUE && info.ssi_int == MARK;
-        Some(Arrived { signal: info.ssi_signo.cast_signed(), is_our_own })
+        let is_sent = matches!(info.ssi_code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
+        let pid = info.ssi_pid.cast_signed();
+        // A process of another pid namespace has no number here.
+        let sender = (is_sent && !is_our_own && pid > 0)
+            .then(|| Sender::new(pid, info.ssi_uid, &process::name(pid).unwrap_or_default()));
+        Some(Arrived { signal: info.ssi_signo.cast_signed(), is_our_own, sender })
     }
 }
 

@@ -11,6 +11,7 @@ pub mod line;
 pub mod moment;
 pub mod outcome;
 pub mod progress;
+pub mod reason;
 pub mod record;
 pub mod screen;
 pub mod size;

@@ -48,13 +48,16 @@ pub mod field {
     pub const LOG_PATH: &str = "log_path";
     pub const LOG_TRUNCATED: &str = "log_truncated";
     pub const MAX_RSS_KIB: &str = "max_rss_kib";
+    pub const OOM_KILLS: &str = "oom_kills";
     pub const PID: &str = "pid";
     pub const PID_START: &str = "pid_start";
     pub const PLACE: &str = "place";
     pub const PROGRESS: &str = "progress";
     pub const QUEUED_AT: &str = "queued_at";
+    pub const REASON: &str = "reason";
     pub const SCHEMA: &str = "schema";
     pub const SIGNAL: &str = "signal";
+    pub const SIGNALLED_BY: &str = "signalled_by";
     pub const STACKS_COMPLETED: &str = "stacks_completed";
     pub const STACKS_TOTAL: &str = "stacks_total";
     pub const STARTED_AT: &str = "started_at";

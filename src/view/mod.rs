@@ -4,6 +4,7 @@
 //! or the clock. No text from a record reaches the screen but through [`words::one_line`] or [`words::quote`], so that
 //! it can neither move the cursor nor break a row.
 
+pub mod diff;
 pub mod json;
 pub mod line;
 pub mod lines;
@@ -11,6 +12,7 @@ pub mod log;
 pub mod paint;
 pub mod panel;
 pub mod table;
+pub mod why;
 pub mod words;
 
 use std::time::Duration;

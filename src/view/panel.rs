@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::paint::Paint;
+use super::why::{self, Why};
 use super::words::{ago, cut, grouped, indented_line, one_line, quote};
 use super::{Shown, Style};
 use crate::task::record::field;
@@ -20,6 +21,8 @@ pub struct Around {
     pub log_path: String,
     /// The log's length in bytes; `None` if it is not there or cannot be looked at, for which the reason follows.
     pub log: Result<u64, String>,
+    /// Why the task did not succeed, if it is over and did not.
+    pub why: Option<Why>,
 }
 
 /// The lines of the panel.
@@ -28,11 +31,14 @@ pub fn lines(task: &Shown<'_>, around: &Around, style: Style) -> Vec<String> {
     let mut panel = Panel { lines: Vec::new(), style };
     panel.title(task);
     panel.lines.push(String::new());
+    if let Some(why) = &around.why {
+        panel.lines.extend(why::lines(why, style));
+    }
     panel.command(task.record);
     panel.order(task);
     panel.processes(task);
     panel.times(task);
-    panel.outcome(task);
+    panel.outcome(task, around.why.is_some());
     panel.output(task.record, around);
     panel.remarks(task.record);
     panel.last_lines(task.record);
@@ -153,7 +159,7 @@ impl Panel {
         }
     }
 
-    fn outcome(&mut self, task: &Shown<'_>) {
+    fn outcome(&mut self, task: &Shown<'_>, is_told: bool) {
         let record = task.record;
         let bad = if task.state == State::Failed { Paint::Bad } else { Paint::Plain };
         if let Some(code) = record.integer(field::EXIT_CODE) {
@@ -163,8 +169,8 @@ impl Panel {
             self.text("signal", record, field::SIGNAL);
         }
         self.field("cancelled", &cancelled_by(record));
-        // What the exit code says already need not be said twice.
-        let error = task.line(field::ERROR).filter(|text| !text.starts_with("exit_code="));
+        // What the exit code says already need not be said twice, nor what leads the panel.
+        let error = task.line(field::ERROR).filter(|text| !is_told && !text.starts_with("exit_code="));
         self.painted("error", &error.unwrap_or_default(), bad);
         let millis = |name: &str| record.count(name).map(|ms| span::brief(Duration::from_millis(ms)));
         let mut used = Vec::new();
@@ -279,7 +285,8 @@ mod tests {
     ) -> Result<String, Box<dyn std::error::Error>> {
         let id = TaskId::parse("deploy-1795257252000-0")?;
         let record = Record::from_bytes(json.as_bytes())?;
-        let around = Around { log_path: "/s/deploy-1795257252000-0.log".to_owned(), log: Ok(12_345) };
+        let around =
+            Around { log_path: "/s/deploy-1795257252000-0.log".to_owned(), log: Ok(12_345), why: None };
         let style = Style { width: Some(40), colour: false, now: 1_795_257_472 };
         let task = Shown { id: &id, record: &record, state, is_alive, place };
         Ok(lines(&task, &around, style).join("\n"))

@@ -85,6 +85,16 @@ const FIELDS: &[(&str, &str, &str)] = &[
         "object",
         "Who cancelled the task: user, pid and host, and the signal with which it was told to end.",
     ),
+    (
+        field::SIGNALLED_BY,
+        "object",
+        "Who sent the signal that gco run passed on and that ended the task, where that is known: signal, pid, uid, and command, which is what the process was called then, or null.",
+    ),
+    (
+        field::OOM_KILLS,
+        "integer",
+        "How many processes the kernel's out-of-memory killer killed while the command ran, if any: of the control group of version 2 that gco runs in, or where there is none of the whole machine. Which ones is not known.",
+    ),
 ];
 
 fn meaning(state: State) -> &'static str {
@@ -228,6 +238,12 @@ fn record(page: &mut Page) {
     );
     page.text("Of a task that waits in line, and whose line can be looked at, it shows one more:");
     page.field(field::PLACE, "integer", "Where it stands in line: 1 if it is next.");
+    page.text("Of a task that is over and did not succeed, gco tasks status shows one more:");
+    page.field(
+        field::REASON,
+        "object",
+        "Why: in words (text), the signal and who sent it, where there is one and that is known (signal, sender), the last lines of stderr (stderr), and the lines of the log that look like the cause, each with its number in the log, or null in a log that is too large for that (causes). causes_left_out is how many of them are left out, if any are; log_cut is true if only the end of the log was looked at.",
+    );
 }
 
 fn states(page: &mut Page) {
@@ -333,6 +349,6 @@ fn no_field_is_missing() {
     let mut told: BTreeSet<&str> = FIELDS.iter().map(|(name, ..)| *name).collect();
     assert_eq!(told.len(), FIELDS.len(), "one of them twice");
     assert!(told.remove(PID_NAMESPACE) && told.insert(field::IS_ALIVE));
-    assert!(told.insert(field::PLACE));
+    assert!(told.insert(field::PLACE) && told.insert(field::REASON));
     assert_eq!(told, declared);
 }

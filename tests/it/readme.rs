@@ -232,7 +232,10 @@ fn what_readme_says_to_do_can_be_done() {
 #[test]
 fn what_the_man_pages_say_to_do_can_be_done() {
     let home = reader();
-    for line in ["gco run -- make", "gco run --name backup --label env=prod -- ./backup.sh"] {
+    // Twice, so that there is something to compare.
+    for line in
+        ["gco run -- make", "gco run -- make", "gco run --name backup --label env=prod -- ./backup.sh"]
+    {
         succeeds(&home, line);
     }
     let mut count = 0;

@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod cancel;
+pub mod diff;
 pub mod events;
 pub mod limit;
 pub mod list;
@@ -53,6 +54,7 @@ enum Command {
     List(list::Args),
     #[command(visible_alias = "show")]
     Status(status::Args),
+    Diff(diff::Args),
     Tail(tail::Args),
     Attach(attach::Args),
     Wait(wait::Args),
@@ -70,6 +72,7 @@ pub fn run(args: Args, inherited: &Inherited) -> Result<i32> {
     match args.command {
         Command::List(args) => list::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Attach(args) => attach::run(&args, inherited),
         Command::Wait(args) => wait::run(&args),

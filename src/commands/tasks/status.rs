@@ -6,13 +6,17 @@ use std::io::{self, BufWriter, Write};
 use anyhow::Result;
 
 use crate::failure::{Failure, io_words};
+use crate::log::clues::clues;
+use crate::observe::Subject;
 use crate::store::line::Places;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
 use crate::store::{StatusDir, Task, load, name};
 use crate::sys::{time, window};
-use crate::task::TaskId;
+use crate::task::record::field;
+use crate::task::{TaskId, reason};
 use crate::view::panel::{self, Around};
+use crate::view::why::{self, Why};
 use crate::view::{Shown, Style, json};
 
 /// What help and the man page say after the options.
@@ -22,14 +26,19 @@ Examples:
     gco tasks status
     gco tasks status backup
   The record, for a script:
-    gco tasks status backup --json";
+    gco tasks status backup --json
+  Why the newest task failed, for an agent:
+    gco tasks status --json | jq .reason";
 
 /// Show everything about one task
 ///
 /// Its state, command, directory, processes, times, exit code, what it used and wrote, where its log is, and its last
-/// lines. With --json it is the record as on disk, with the state as it really is, and is_alive: whether the
+/// lines. Of a task that did not succeed it tells first why: how its command ended, the lines of its log that look like the
+/// cause, with their numbers, and the last ones of stderr. Only the last 8 MiB of the log are looked at for that.
+///
+/// With --json it is the record as on disk, with the state as it really is, and is_alive: whether the
 /// command itself still runs, null if that cannot be told from here. Of a task that waits in line also place: 1 if it is
-/// next. 'gco tasks show' is the same command.
+/// next; of one that did not succeed also reason. 'gco tasks show' is the same command.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = MORE)]
 pub struct Args {
@@ -52,20 +61,26 @@ pub fn run(args: &Args) -> Result<i32> {
     let Some(dir) = dir else {
         return Err(name::unknown(&id).into());
     };
-    let task = load(&dir, &id, &Here::ask()).map_err(|error| match error {
+    let here = Here::ask();
+    let task = load(&dir, &id, &here).map_err(|error| match error {
         LoadError::Missing => name::unknown(&id),
         error => Failure::failed(format!("cannot read the record of '{id}': {error}")),
     })?;
     let place = Places::new().of(&dir, &task);
     let Task { id, record, state, is_alive } = &task;
     let shown = Shown { id, record, state: *state, is_alive: *is_alive, place: place.as_ref() };
+    let why = why(&Subject { dir: &dir, id, here: &here }, &task);
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
-        out.write_all(json::pretty(&json::record(&shown)).as_bytes())?;
+        let mut told = json::record(&shown);
+        if let Some(why) = &why {
+            told[field::REASON] = why::to_json(why);
+        }
+        out.write_all(json::pretty(&told).as_bytes())?;
     } else {
         let style =
             Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now: time::now() };
-        for line in panel::lines(&shown, &around(&dir, id), style) {
+        for line in panel::lines(&shown, &around(&dir, id, why), style) {
             writeln!(out, "{line}")?;
         }
     }
@@ -73,7 +88,15 @@ pub fn run(args: &Args) -> Result<i32> {
     Ok(0)
 }
 
-fn around(dir: &StatusDir, id: &TaskId) -> Around {
+/// Why the task did not succeed. A log that cannot be read tells nothing; that it cannot is said elsewhere.
+fn why(subject: &Subject<'_>, task: &Task) -> Option<Why> {
+    let reason = reason::of(&task.record, task.state)?;
+    let log = subject.open_log().ok().flatten();
+    let clues = log.and_then(|log| clues(&log).ok()).unwrap_or_default();
+    Some(Why { reason, clues })
+}
+
+fn around(dir: &StatusDir, id: &TaskId, why: Option<Why>) -> Around {
     let path = dir.log(id);
     let log = match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_file() => Ok(meta.len()),
@@ -81,5 +104,5 @@ fn around(dir: &StatusDir, id: &TaskId) -> Around {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err("there is none".to_owned()),
         Err(error) => Err(io_words(&error)),
     };
-    Around { log_path: path.to_string_lossy().into_owned(), log }
+    Around { log_path: path.to_string_lossy().into_owned(), log, why }
 }

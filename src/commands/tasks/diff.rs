@@ -1,0 +1,145 @@
+//! `gco tasks diff`: where a run went another way than one that went well.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use anyhow::Result;
+
+use crate::failure::{Failure, io_words};
+use crate::log::compare::compare;
+use crate::observe::Subject;
+use crate::store::liveness::Here;
+use crate::store::load::LoadError;
+use crate::store::scan::{self, Listed, NewestFirst};
+use crate::store::{StatusDir, Task, load, name};
+use crate::sys::{time, window};
+use crate::task::record::field;
+use crate::task::{State, TaskId};
+use crate::view::{Shown, Style, diff, json};
+
+/// So many records are looked at for a run of the same command.
+const MOST_RECORDS: usize = 10_000;
+
+/// What help and the man page say after the options.
+const MORE: &str = "\
+Examples:
+  The newest run of make, with the last one before it that succeeded:
+    gco tasks diff make
+  With any other task:
+    gco tasks diff make backup
+  For an agent:
+    gco tasks diff make --json";
+
+/// Compare a run with one that went well
+///
+/// Shows where the run first went another way, with the numbers of the lines in both logs and some lines before, and then the
+/// lines that the other does not have at all, each once. What changes with every run is not looked at: times, ids, temporary
+/// paths, process ids, durations and sizes. Nor does the order of lines count, since what runs side by side comes in another
+/// order each time.
+///
+/// Where OTHER is left out, it is the last run of the same command in the same directory that succeeded before, or if there
+/// was none before, after. Of each log the first and the last 8 MiB are looked at; it is said if that is not all.
+///
+/// With --json it is an object: task and other, parting (before, here, there; null if the runs do not part), new, and
+/// whether anything was left out.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = MORE)]
+pub struct Args {
+    /// An id, the beginning of one, or a name, whose newest task is meant [default: the newest task]
+    #[arg(value_name = "TASK")]
+    task: Option<String>,
+
+    /// What to compare it with, named in the same way [default: the last success of the same command]
+    #[arg(value_name = "OTHER")]
+    other: Option<String>,
+
+    /// Print the comparison as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it, and gives the exit code: 0 whether the runs differ or not.
+///
+/// # Errors
+/// There is nothing to compare, or it cannot be read.
+pub fn run(args: &Args) -> Result<i32> {
+    let found = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
+    let id = name::resolve(found.as_ref(), args.task.as_deref())?;
+    let Some(dir) = found else { return Err(name::unknown(&id).into()) };
+    let here = Here::ask();
+    let task = task_of(&dir, &id, &here)?;
+    let other = match args.other.as_deref() {
+        Some(other) => task_of(&dir, &name::resolve(Some(&dir), Some(other))?, &here)?,
+        None => last_success(&dir, &task, &here)?,
+    };
+    let run = log_of(&dir, &task.id, &here)?;
+    let good = log_of(&dir, &other.id, &here)?;
+    let comparison = compare(&run, &good).map_err(|error| cannot(&task.id, &io_words(&error)))?;
+    let (task, other) = (shown(&task), shown(&other));
+    let mut out = BufWriter::new(io::stdout().lock());
+    if args.json {
+        out.write_all(json::pretty(&diff::to_json(&task, &other, &comparison)).as_bytes())?;
+    } else {
+        let style =
+            Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now: time::now() };
+        for line in diff::lines(&task, &other, &comparison, style) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    out.flush()?;
+    Ok(0)
+}
+
+fn shown(task: &Task) -> Shown<'_> {
+    let Task { id, record, state, is_alive } = task;
+    Shown { id, record, state: *state, is_alive: *is_alive, place: None }
+}
+
+fn task_of(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<Task, Failure> {
+    load(dir, id, here).map_err(|error| match error {
+        LoadError::Missing => name::unknown(id),
+        error => Subject { dir, id, here }.unreadable_record(&error),
+    })
+}
+
+fn log_of(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<File, Failure> {
+    let log = Subject { dir, id, here }.open_log()?;
+    log.ok_or_else(|| Failure::failed(format!("cannot read the log of '{id}': there is none")))
+}
+
+/// The last run of the same command that succeeded before `task`, or else the newest that did.
+fn last_success(dir: &StatusDir, task: &Task, here: &Here) -> Result<Task, Failure> {
+    let same = |name: &str, other: &Task| match task.record.fields().get(name) {
+        Some(value) => other.record.fields().get(name) == Some(value),
+        None => false,
+    };
+    let listed = scan::records(dir).map_err(|error| cannot(&task.id, &io_words(&error)))?;
+    let mut is_before = false;
+    let mut after = None;
+    for Listed { id, .. } in NewestFirst::from(listed).take(MOST_RECORDS) {
+        if id == task.id {
+            is_before = true;
+            continue;
+        }
+        if after.is_some() && !is_before {
+            continue;
+        }
+        // One that cannot be read is no help.
+        let Ok(other) = load(dir, &id, here) else { continue };
+        if other.state != State::Succeeded || !same(field::ARGV, &other) || !same(field::CWD, &other) {
+            continue;
+        }
+        if is_before {
+            return Ok(other);
+        }
+        after = Some(other);
+    }
+    after.ok_or_else(|| {
+        cannot(&task.id, "no other run of its command in its directory has succeeded")
+            .hint("'gco tasks diff TASK OTHER' compares any two")
+    })
+}
+
+fn cannot(id: &TaskId, why: &str) -> Failure {
+    Failure::failed(format!("cannot compare '{id}': {why}"))
+}

@@ -1,0 +1,192 @@
+//! What a log says about why its task failed: the last lines of stderr, and the lines that look like the cause.
+//!
+//! Only the last [`REACH`] bytes are looked at, in one pass, and held in memory meanwhile. So that lines can be given their
+//! numbers, the newlines before that are counted, up to [`COUNTED`] bytes of them; in a longer log lines have none.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::ReadAt;
+use super::cause::Causes;
+use super::join::{Choice, Joiner, Origin, Shown};
+use super::numbers::{COUNTED, newlines};
+use super::replay::Replay;
+use crate::task::{Stream, text};
+
+/// How much of a log's end is looked at.
+pub const REACH: u64 = 8 << 20;
+
+/// So many lines of stderr are given.
+const STDERR_LINES: usize = 10;
+
+/// So many causes are given of the first ones, and so many of the last.
+const CAUSES: usize = 8;
+
+/// Of a line so many bytes of its end are looked at.
+const LONGEST: usize = 64 << 10;
+
+/// A line that looks like the cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// Which line of the log it ends with, the first being 1. `None` where that was not counted.
+    pub line: Option<u64>,
+    /// What it says, as plain text.
+    pub text: String,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Clues {
+    /// The last lines of stderr, plain.
+    pub stderr: Vec<String>,
+    /// The first and the last lines that look like the cause.
+    pub causes: Vec<Cause>,
+    /// How many between them are left out.
+    pub left_out: u64,
+    /// There is more of the log, which was not looked at.
+    pub cut: bool,
+}
+
+impl Clues {
+    /// After so many of the causes some are left out, if any are.
+    #[must_use]
+    pub fn gap(&self) -> Option<usize> {
+        (self.left_out > 0).then_some(CAUSES)
+    }
+}
+
+/// Looks at the log `source`.
+///
+/// # Errors
+/// What reading said.
+pub fn clues<S: ReadAt + ?Sized>(source: &S) -> io::Result<Clues> {
+    clues_within(source, REACH, COUNTED)
+}
+
+fn clues_within<S: ReadAt + ?Sized>(source: &S, reach: u64, counted: u64) -> io::Result<Clues> {
+    let size = source.size()?;
+    let start = size.saturating_sub(reach);
+    let mut end = vec![0; usize::try_from(size - start).unwrap_or(0)];
+    let filled = source.read_full(&mut end, start)?;
+    end.truncate(filled);
+    // The first line may have begun before.
+    let skipped = if start == 0 { 0 } else { memchr::memchr(b'\n', &end).map_or(end.len(), |at| at + 1) };
+    let before = if start <= counted { Some(newlines(source, 0, start)?) } else { None };
+    let mut numbers = Numbers { end: &end, first: before, before, at: 0 };
+    let mut replay = Replay::from(skipped as u64);
+    let mut joiner = Joiner::new(Choice::ALL, LONGEST);
+    let mut gathered = Gathered::default();
+    while let Some(entry) = replay.next(&end)? {
+        if let Some(line) = joiner.push(&entry) {
+            gathered.take(&line, &mut numbers);
+        }
+    }
+    for line in joiner.finish() {
+        gathered.take(&line, &mut numbers);
+    }
+    let Gathered { stderr, mut first, last, left_out, .. } = gathered;
+    first.extend(last);
+    Ok(Clues { stderr: stderr.into(), causes: first, left_out, cut: start > 0 })
+}
+
+/// Numbers lines by where they begin. Cheapest in the order of the log.
+struct Numbers<'e> {
+    end: &'e [u8],
+    /// The lines that end before all this, if they were counted.
+    first: Option<u64>,
+    /// The lines that end before `at`, if they were counted.
+    before: Option<u64>,
+    at: usize,
+}
+
+impl Numbers<'_> {
+    fn of(&mut self, offset: u64) -> Option<u64> {
+        let offset = usize::try_from(offset).unwrap_or(self.end.len());
+        if offset < self.at {
+            (self.before, self.at) = (self.first, 0);
+        }
+        let passed = self.end.get(self.at..offset).unwrap_or_default();
+        let before = self.before? + memchr::memchr_iter(b'\n', passed).count() as u64;
+        self.before = Some(before);
+        self.at = offset;
+        Some(before + 1)
+    }
+}
+
+#[derive(Default)]
+struct Gathered {
+    causes: Causes,
+    stderr: VecDeque<String>,
+    first: Vec<Cause>,
+    last: VecDeque<Cause>,
+    left_out: u64,
+}
+
+impl Gathered {
+    fn take(&mut self, line: &Shown, numbers: &mut Numbers<'_>) {
+        let said = text::plain(&line.payload);
+        if self.causes.takes(line.origin, &said) {
+            let cause = Cause { line: numbers.of(line.log_offset), text: said.trim_end().to_owned() };
+            if self.first.len() < CAUSES {
+                self.first.push(cause);
+            } else {
+                self.last.push_back(cause);
+            }
+            if self.last.len() > CAUSES {
+                self.last.pop_front();
+                self.left_out += 1;
+            }
+        }
+        if line.origin == Origin::Stream(Stream::Stderr) && !said.trim().is_empty() {
+            self.stderr.push_back(said);
+            if self.stderr.len() > STDERR_LINES {
+                self.stderr.pop_front();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause(line: u64, text: &str) -> Cause {
+        Cause { line: Some(line), text: text.to_owned() }
+    }
+
+    #[test]
+    fn causes_have_the_numbers_of_their_lines() -> io::Result<()> {
+        let log = b"[stdout] a\n[stderr~] err\n[stdout] error: 1\n[stderr] or: 2\n[gco] error: no\n[stderr] \n[stderr~] error: 3\n";
+        let found = clues(&log[..])?;
+        assert_eq!(found.causes, [cause(3, "error: 1"), cause(4, "error: 2"), cause(7, "error: 3")]);
+        assert_eq!(found.stderr, ["error: 2", "error: 3"]);
+        assert_eq!((found.left_out, found.cut, found.gap()), (0, false, None));
+        assert_eq!(clues(&b""[..])?, Clues::default());
+        Ok(())
+    }
+
+    #[test]
+    fn of_many_the_first_and_the_last_are_given() -> io::Result<()> {
+        let log: String = (1..=100).map(|n| format!("[stdout] error: {n}x\n")).collect();
+        let found = clues(log.as_bytes())?;
+        let lines: Vec<u64> = found.causes.iter().filter_map(|cause| cause.line).collect();
+        assert_eq!(lines, (1..=8).chain(93..=100).collect::<Vec<_>>());
+        assert_eq!((found.left_out, found.gap()), (84, Some(8)));
+        Ok(())
+    }
+
+    #[test]
+    fn of_a_long_log_the_end_is_looked_at() -> io::Result<()> {
+        let log: String = (1..=1000).map(|n| format!("[stderr] error: {n}x\n")).collect();
+        let found = clues_within(log.as_bytes(), 100, u64::MAX)?;
+        assert!(found.cut);
+        assert_eq!(found.causes.last(), Some(&cause(1000, "error: 1000x")));
+        assert_eq!(found.causes.first(), Some(&cause(997, "error: 997x")));
+        let found = clues_within(log.as_bytes(), 100, 100)?;
+        assert_eq!(found.causes.last().map(|cause| cause.line), Some(None), "it was not counted");
+        // Nothing but the middle of one line.
+        let found = clues_within(&[b'x'; 1000][..], 100, 1000)?;
+        assert_eq!(found, Clues { cut: true, ..Clues::default() });
+        Ok(())
+    }
+}
