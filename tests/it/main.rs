@@ -34,6 +34,7 @@ mod python;
 mod queue;
 mod readme;
 mod records;
+mod replay;
 mod retry;
 mod run;
 mod screen;
