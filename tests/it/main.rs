@@ -36,6 +36,7 @@ mod python;
 mod queue;
 mod readme;
 mod records;
+mod replay;
 mod retry;
 mod run;
 mod screen;

@@ -7,6 +7,7 @@ pub mod events;
 pub mod limit;
 pub mod list;
 pub mod prune;
+pub mod replay;
 pub mod status;
 pub mod tail;
 pub mod wait;
@@ -56,6 +57,7 @@ enum Command {
     Status(status::Args),
     Diff(diff::Args),
     Tail(tail::Args),
+    Replay(replay::Args),
     Attach(attach::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
@@ -74,6 +76,7 @@ pub fn run(args: Args, inherited: &Inherited) -> Result<i32> {
         Command::Status(args) => status::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Attach(args) => attach::run(&args, inherited),
         Command::Wait(args) => wait::run(&args),
         Command::Cancel(args) => cancel::run(&args),

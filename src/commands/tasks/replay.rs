@@ -1,0 +1,191 @@
+//! `gco tasks replay`: plays what a task wrote once more, each piece when it came.
+//!
+//! The bytes are the command's own, each stream's on the stream it was written to. The pauses between them are those of the
+//! index beside the log, to a tenth of a second; without one it is refused, as `tail --raw` shows everything at once.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::failure::{EXIT_GCO_FAILED, Failure};
+use crate::log::ReadAt;
+use crate::log::format::Tag;
+use crate::log::replay::Replay;
+use crate::log::times::Times;
+use crate::observe::{Ends, Subject};
+use crate::store::liveness::Here;
+use crate::store::load::LoadError;
+use crate::store::{StatusDir, load, name};
+use crate::task::{Stream, span};
+
+/// What help and the man page say after the options.
+const MORE: &str = "\
+Exit status:
+  The task's exit code; 128+N if signal N ended the command
+  1    There is no such task, it has not ended, or it cannot be played
+  2    The command line was wrong, or a name means several tasks
+  125  How the task ended cannot be known
+
+Examples:
+  What the newest backup wrote, in the time it took:
+    gco tasks replay backup
+  Ten times as fast, and without waiting where nothing came for long:
+    gco tasks replay backup --speed 10 --max-gap 2s";
+
+/// Play what a task wrote once more, with its pauses
+///
+/// What the command wrote to stdout goes to stdout, what it wrote to stderr to stderr, byte for byte, and each piece when it
+/// came, counted from the first. It ends as the task did.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = MORE)]
+pub struct Args {
+    /// An id, the beginning of one, or a name, whose newest task is meant [default: the newest task]
+    #[arg(value_name = "TASK")]
+    task: Option<String>,
+    /// So many times as fast as it was
+    #[arg(long, value_name = "FACTOR", default_value = "1", allow_hyphen_values = true, value_parser = factor)]
+    speed: f64,
+    /// Wait no longer than this for the next piece: 500ms, 2s
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = span::parse)]
+    max_gap: Option<Duration>,
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0);
+    factor.ok_or_else(|| "write a number greater than 0, like 10 or 0.5".to_owned())
+}
+
+/// Does it, and gives the task's exit code.
+///
+/// # Errors
+/// No such task, one that has not ended, a log that cannot be read or has no times, or an output that cannot be written to.
+pub fn run(args: &Args) -> Result<i32> {
+    let found = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
+    let id = name::resolve(found.as_ref(), args.task.as_deref())?;
+    let Some(dir) = found else { return Err(name::unknown(&id).into()) };
+    let here = Here::ask();
+    let subject = Subject { dir: &dir, id: &id, here: &here };
+    let task = load(&dir, &id, &here).map_err(|error| match error {
+        LoadError::Missing => name::unknown(&id),
+        error => subject.unreadable_record(&error),
+    })?;
+    if task.state.is_live() {
+        return Err(Failure::failed(format!("cannot replay '{id}': it has not ended"))
+            .hint(format!("'gco tasks tail -f {id}' shows it as it goes on"))
+            .into());
+    }
+    if let Some(log) = subject.open_log()?
+        && log.size().map_err(|error| subject.unreadable_log(&error))? > 0
+    {
+        let times = subject.open_times().ok_or_else(|| {
+            Failure::failed(format!("cannot replay '{id}': no times are known for its lines"))
+                .hint(format!("'gco tasks tail --raw -n all {id}' shows all of them at once"))
+        })?;
+        play(&subject, &log, times, Pace::new(args.speed, args.max_gap))?;
+    }
+    let ends = Ends::of(&dir, std::slice::from_ref(&id), &here)?;
+    let Some((_, verdict)) = ends.next(None) else { return Ok(i32::from(EXIT_GCO_FAILED)) };
+    if let Some(trouble) = verdict.trouble(&id) {
+        // With stderr gone too there is nobody left to tell.
+        let _ = writeln!(io::stderr(), "{trouble}");
+    }
+    Ok(verdict.code())
+}
+
+/// How much is gathered before it is written.
+const GATHERED: usize = 64 * 1024;
+
+fn play(subject: &Subject<'_>, log: &File, mut times: Times<File>, mut pace: Pace) -> Result<()> {
+    let unreadable = |error| subject.unreadable_log(&error);
+    let begun = Instant::now();
+    let mut replay = Replay::between(0, log.size().map_err(unreadable)?);
+    let mut due = Duration::ZERO;
+    let mut gathered = Vec::new();
+    let mut to = Stream::Stdout;
+    while let Some(entry) = replay.next(log).map_err(unreadable)? {
+        let Some(stream) = entry.tag.and_then(Tag::stream) else { continue };
+        let next = pace.due(times.at(entry.offset).unwrap_or(None));
+        if next > due || stream != to || gathered.len() >= GATHERED {
+            write(to, &mut gathered)?;
+        }
+        if next > due {
+            thread::sleep(next.saturating_sub(begun.elapsed()));
+        }
+        (due, to) = (next, stream);
+        gathered.extend_from_slice(entry.payload);
+        if entry.ends {
+            gathered.push(b'\n');
+        }
+    }
+    write(to, &mut gathered)?;
+    Ok(())
+}
+
+fn write(stream: Stream, bytes: &mut Vec<u8>) -> io::Result<()> {
+    match stream {
+        Stream::Stdout => {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(bytes)?;
+            stdout.flush()?;
+        }
+        Stream::Stderr => io::stderr().write_all(bytes)?,
+    }
+    bytes.clear();
+    Ok(())
+}
+
+/// When what is played is due.
+#[derive(Debug)]
+struct Pace {
+    speed: f64,
+    max_gap: Duration,
+    last: Option<u64>,
+    due: Duration,
+}
+
+impl Pace {
+    fn new(speed: f64, max_gap: Option<Duration>) -> Self {
+        Self { speed, max_gap: max_gap.unwrap_or(Duration::MAX), last: None, due: Duration::ZERO }
+    }
+
+    /// How long after the begin what was written at `time` is due: never before what came before it.
+    fn due(&mut self, time: Option<u64>) -> Duration {
+        let Some(time) = time else { return self.due };
+        let gap = time.saturating_sub(self.last.replace(time).unwrap_or(time));
+        let gap = Duration::from_millis(gap).as_secs_f64() / self.speed;
+        let gap = Duration::try_from_secs_f64(gap).unwrap_or(Duration::MAX);
+        self.due = self.due.saturating_add(gap.min(self.max_gap));
+        self.due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_as_they_were_or_as_is_asked_for() {
+        let dues = |speed, max_gap: Option<u64>| {
+            let mut pace = Pace::new(speed, max_gap.map(Duration::from_millis));
+            // The clock was put back in between.
+            [None, Some(5000), Some(5000), Some(6000), None, Some(2000), Some(62_000)]
+                .map(|time| pace.due(time).as_millis())
+        };
+        assert_eq!(dues(1.0, None), [0, 0, 0, 1000, 1000, 1000, 61_000]);
+        assert_eq!(dues(10.0, None), [0, 0, 0, 100, 100, 100, 6100]);
+        assert_eq!(dues(0.5, Some(3000)), [0, 0, 0, 2000, 2000, 2000, 5000]);
+        assert_eq!(dues(1.0, Some(0)), [0; 7]);
+        assert_eq!(Pace::new(f64::MIN_POSITIVE, None).due(Some(u64::MAX)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_factor_is_a_number_above_nothing() {
+        assert_eq!((factor("10"), factor("0.5")), (Ok(10.0), Ok(0.5)));
+        for wrong in ["0", "-1", "inf", "NaN", "fast", ""] {
+            assert!(factor(wrong).is_err(), "{wrong}");
+        }
+    }
+}
