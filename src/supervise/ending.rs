@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::control::Phase;
+use super::course::Cause;
 use super::message::Report;
 use super::report::{Status, record};
 use super::supervisor::Supervisor;
@@ -57,7 +58,8 @@ impl Supervisor {
             request: self.request.clone(),
             sender: self
                 .sender
-                .filter(|_| end.as_ref().is_some_and(|(outcome, _)| outcome.state == State::Cancelled)),
+                .filter(|_| end.as_ref().is_some_and(|(outcome, _)| outcome.state == State::Cancelled))
+                .filter(|(signal, _)| self.is_passed_on_end(*signal)),
             oom_kills: end.as_ref().and_then(|_| control.oom_kills()),
             bytes: Stream::BOTH.map(|stream| self.to_show(stream)),
             log_bytes: self.handover.journal.size(),
@@ -67,6 +69,15 @@ impl Supervisor {
             tail: self.handover.journal.tail(),
             warnings,
             end,
+        }
+    }
+
+    /// Whether it was `signal`, passed on from somebody, that asked for the end, and not gco itself since.
+    fn is_passed_on_end(&self, signal: i32) -> bool {
+        let control = self.handover.control;
+        match control.stop() {
+            Some(stop) => stop.cause == Cause::Passed && stop.signal == signal,
+            None => control.asked_to_end().is_some_and(|(asked, _)| asked == signal),
         }
     }
 

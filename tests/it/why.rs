@@ -138,3 +138,23 @@ fn what_came_after_a_signal_is_told_with_its_sender() {
     let text = reason(&home)["text"].as_str().unwrap().to_owned();
     assert!(text.starts_with("killed by SIGKILL after SIGTERM sent by pid "), "{text}");
 }
+
+#[test]
+fn one_that_was_cancelled_afterwards_was_not_ended_by_the_sender() {
+    let home = Home::new();
+    let script = "trap 'echo got' TERM; trap 'exit 5' INT; echo up; while :; do sleep 1000 & wait; done";
+    let run = home.gco(sh(script)).spawn();
+    run.until_stdout("up\n");
+    run.kill(Signal::SIGTERM);
+    run.until_stdout("up\ngot\n");
+    let id = home.only_id();
+    let output =
+        home.gco(["tasks", "cancel", "--signal", "INT", "--grace", "200ms", &id]).run().code(0).stderr("");
+    let said = String::from_utf8(output.into_stdout()).unwrap();
+    assert!(said.starts_with(&format!("{id} cancelled after ")), "{said}");
+    run.wait().code(5).stdout("up\ngot\n").stderr("");
+    let record = home.record(&id);
+    assert_eq!((&record["state"], record.get("signalled_by")), (&json!("cancelled"), None));
+    let text = reason(&home)["text"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("cancelled by SIGINT from ") && text.ends_with(", exit_code=5"), "{text}");
+}
