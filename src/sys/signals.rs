@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, raise, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
@@ -98,6 +98,16 @@ pub fn send_to_group(group: i32, number: i32) {
     {
         let _ = killpg(Pid::from_raw(group), wanted);
     }
+}
+
+/// Stops this process as Ctrl-Z does, though it takes that signal as an event, and returns when it is to go on. Where nobody
+/// could let it go on again the kernel does not stop it.
+pub fn stop() {
+    let only: SigSet = [Signal::SIGTSTP].into_iter().collect();
+    // Raised while it is blocked, it is there once. Neither call can fail.
+    let _ = raise(Signal::SIGTSTP);
+    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None);
+    let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&only), None);
 }
 
 /// Dies of signal `number` as the command did, without a core dump of its own. Returns only if that signal does

@@ -4,9 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms it may use, from `src/lib.rs`.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("cli", &["commands", "supervise", "store", "view", "log", "sys", "task", "failure"]),
-    ("commands", &["present", "supervise", "observe", "store", "view", "log", "sys", "task", "failure"]),
+    (
+        "commands",
+        &["screen", "present", "supervise", "observe", "store", "view", "log", "sys", "task", "failure"],
+    ),
+    ("screen", &["observe", "store", "view", "log", "sys", "task", "failure"]),
     ("present", &["observe", "store", "view", "log", "sys", "task", "failure"]),
     ("supervise", &["store", "log", "sys", "task", "failure"]),
     ("observe", &["store", "log", "sys", "task", "failure"]),

@@ -21,6 +21,7 @@ mod leave;
 mod limits;
 mod line;
 mod list;
+mod live;
 mod names;
 mod options;
 mod oracle;
