@@ -9,11 +9,13 @@
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::panic;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use crate::failure::{Failure, io_words};
 use crate::sys::pty::{self, Modes, Size, USUAL};
-use crate::sys::signals::{Queue, die_of, stop};
+use crate::sys::signals::{Queue, die_of, give_signals, stop, stoppable};
+use crate::sys::start::Inherited;
 use crate::sys::watch::Watch;
 
 /// The signals that are taken as events.
@@ -22,7 +24,9 @@ const HEARD: [i32; 7] =
 
 /// The alternate screen without a cursor, and back.
 const UP: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
-const DOWN: &str = "\x1b[0m\x1b[?25h\x1b[?1049l";
+const DOWN: &str = "\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?25h\x1b[?1049l";
+/// What the mouse does is told as keys are.
+const MOUSE: &str = "\x1b[?1000h\x1b[?1006h";
 
 /// What has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +49,7 @@ pub struct Face {
     modes: Modes,
     signals: Queue,
     is_up: bool,
+    has_mouse: bool,
 }
 
 impl Face {
@@ -71,7 +76,7 @@ impl Face {
             put_back(&modes);
             before(info);
         }));
-        let mut face = Self { modes, signals, is_up: false };
+        let mut face = Self { modes, signals, is_up: false, has_mouse: false };
         face.up().map_err(cannot)?;
         Ok(face)
     }
@@ -97,7 +102,38 @@ impl Face {
         // In the background the kernel stops this process here, until it has the foreground.
         self.modes.by_key().set(io::stdin().as_fd())?;
         self.is_up = true;
-        self.show(UP)
+        self.show(UP)?;
+        if self.has_mouse { self.show(MOUSE) } else { Ok(()) }
+    }
+
+    /// From now on the mouse is for this screen.
+    ///
+    /// # Errors
+    /// What writing said.
+    pub fn take_mouse(&mut self) -> io::Result<()> {
+        self.has_mouse = true;
+        self.show(MOUSE)
+    }
+
+    /// Gives the terminal back for as long as `command` runs, with the signals as gco's caller had set them. Gives what it
+    /// ended with, and the signal that wants the end of this process, if one came meanwhile.
+    ///
+    /// # Errors
+    /// It cannot be started, or the terminal has gone.
+    pub fn lend(
+        &mut self,
+        command: &mut Command,
+        inherited: &Inherited,
+    ) -> io::Result<(ExitStatus, Option<i32>)> {
+        self.down();
+        // Whoever stops it stops this one too, so that the shell has its terminal.
+        let status = stoppable(|| give_signals(command, inherited).status());
+        // What was typed at it was for it.
+        let ends = self.ending().filter(|signal| !matches!(*signal, libc::SIGINT | libc::SIGQUIT));
+        if ends.is_none() {
+            self.up()?;
+        }
+        Ok((status?, ends))
     }
 
     /// Gives the terminal back.
@@ -119,6 +155,10 @@ impl Face {
             watch.wait_beside(most, [io::stdin().as_fd(), self.signals.as_fd()])?;
         if signalled && let Some(news) = self.signal()? {
             return Ok(news);
+        }
+        if typed && Modes::of(io::stdin().as_fd()).is_err() {
+            // It has gone, and not everybody is told by a signal.
+            return Ok(News::End(libc::SIGHUP));
         }
         Ok(match (typed, wake.names || wake.file) {
             (true, _) => News::Keys,

@@ -54,6 +54,7 @@ mod terminal_left;
 mod terminal_probe;
 mod terminal_scarce;
 mod tools;
+mod top;
 mod untracked;
 mod wait;
 mod wait_cursor;

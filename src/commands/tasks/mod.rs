@@ -8,6 +8,7 @@ pub mod list;
 pub mod prune;
 pub mod status;
 pub mod tail;
+pub mod top;
 pub mod wait;
 
 use anyhow::Result;
@@ -54,6 +55,7 @@ enum Command {
     #[command(visible_alias = "show")]
     Status(status::Args),
     Tail(tail::Args),
+    Top(top::Args),
     Attach(attach::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
@@ -71,6 +73,7 @@ pub fn run(args: Args, inherited: &Inherited) -> Result<i32> {
         Command::List(args) => list::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Top(args) => top::run(&args, inherited),
         Command::Attach(args) => attach::run(&args, inherited),
         Command::Wait(args) => wait::run(&args),
         Command::Cancel(args) => cancel::run(&args),
