@@ -12,6 +12,8 @@ use std::panic;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use nix::unistd::getpgrp;
+
 use crate::failure::{Failure, io_words};
 use crate::sys::pty::{self, Modes, Size, USUAL};
 use crate::sys::signals::{Queue, die_of, give_signals, stop, stoppable};
@@ -23,7 +25,8 @@ const HEARD: [i32; 7] =
     [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGTSTP, libc::SIGCONT, libc::SIGWINCH];
 
 /// The alternate screen without a cursor, and back.
-const UP: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
+const ENTER: &str = "\x1b[?1049h";
+const UP: &str = "\x1b[?25l\x1b[2J";
 const DOWN: &str = "\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?25h\x1b[?1049l";
 /// What the mouse does is told as keys are.
 const MOUSE: &str = "\x1b[?1000h\x1b[?1006h";
@@ -97,13 +100,14 @@ impl Face {
         out.flush()
     }
 
-    /// Takes the terminal over.
+    /// Takes the terminal over, or makes sure that it is: whoever had it meanwhile may have left it otherwise.
     fn up(&mut self) -> io::Result<()> {
         // In the background the kernel stops this process here, until it has the foreground.
         self.modes.by_key().set(io::stdin().as_fd())?;
-        self.is_up = true;
-        self.show(UP)?;
-        if self.has_mouse { self.show(MOUSE) } else { Ok(()) }
+        // Entered twice, some terminals forget where their cursor was before.
+        let enter = if std::mem::replace(&mut self.is_up, true) { "" } else { ENTER };
+        let mouse = if self.has_mouse { MOUSE } else { "" };
+        self.show(&format!("{enter}{UP}{mouse}"))
     }
 
     /// From now on the mouse is for this screen.
@@ -215,5 +219,8 @@ impl Drop for Face {
 fn put_back(modes: &Modes) {
     let mut out = io::stdout();
     let _ = out.write_all(DOWN.as_bytes()).and_then(|()| out.flush());
-    let _ = modes.set(io::stdin().as_fd());
+    // In the background the modes are somebody else's, and the kernel would stop whoever sets them.
+    if pty::foreground(io::stdin()) == Some(getpgrp().as_raw()) {
+        let _ = modes.set(io::stdin().as_fd());
+    }
 }

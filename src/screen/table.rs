@@ -106,7 +106,8 @@ pub fn watch(path: &Path, mut gather: impl FnMut(usize) -> Result<Picture>) -> R
             News::Changed => pace.changed(Instant::now()),
             News::Redraw | News::Nothing => pace.hurry(Instant::now()),
             News::Keys if leaves()? => return Ok(0),
-            News::Keys => {}
+            // Something may have changed as well.
+            News::Keys => pace.changed(Instant::now()),
             News::End(signal) => return Ok(face.end_by(signal)),
         }
     }

@@ -72,7 +72,10 @@ pub fn top(path: &Path, inherited: &Inherited) -> Result<i32> {
         match face.wait(&mut watch, pace.left(Instant::now(), most))? {
             News::Changed => pace.changed(Instant::now()),
             News::Nothing => pace.hurry(Instant::now()),
-            News::Redraw => redraw(&mut app, &face, &mut terminal)?,
+            News::Redraw => {
+                redraw(&mut app, &face, &mut terminal)?;
+                pace.changed(Instant::now());
+            }
             News::End(signal) => return Ok(face.end_by(signal)),
             News::Keys => {
                 let before = app.current().map(|item| item.id.clone());
@@ -109,6 +112,8 @@ pub fn top(path: &Path, inherited: &Inherited) -> Result<i32> {
                 if app.current().map(|item| &item.id) != before.as_ref() {
                     gathered.forget_log();
                 }
+                // Something may have changed as well.
+                pace.changed(Instant::now());
                 pace.hurry(Instant::now());
             }
         }

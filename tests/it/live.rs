@@ -184,6 +184,17 @@ fn it_is_stopped_and_goes_on() {
     screen.press(&["Enter"]);
     screen.line("fg");
     screen.until_it("the table", |text| text.contains("0 under way") && !text.contains("fg"));
+    // Ended like that, it has nothing to do with the modes that are the shell's by now.
+    send(gco, Signal::SIGSTOP);
+    screen.until("Stopped");
+    screen.press(&["Enter"]);
+    screen.line("kill %1; kill -CONT %1; wait");
+    screen.until("Terminated");
+    screen.until_prompt();
+    assert_eq!(before, modes(&mut screen));
+    screen.line("gco tasks list --watch");
+    screen.until("0 under way");
+    let gco = home.the_gco("gco");
     // And when it is ended while it is stopped, the shell's terminal stays as it is.
     screen.press(&["C-z"]);
     screen.until("Stopped");
