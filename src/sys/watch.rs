@@ -253,6 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn others_are_waited_for_as_well() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (reading, mut writing) = io::pipe()?;
+        let (quiet, _open) = io::pipe()?;
+        let mut watch = Watch::new(dir.path(), vec!["record".into()]);
+        writing.write_all(b"x")?;
+        let told = watch.wait_beside(LONG, [quiet.as_fd(), reading.as_fd()])?;
+        assert_eq!(told, (Wake::default(), [false, true]));
+        fs::write(dir.path().join("record"), b"")?;
+        let told = watch.wait_beside(LONG, [quiet.as_fd(), reading.as_fd()])?;
+        assert_eq!(told, (Wake { names: true, ..Wake::default() }, [false, true]));
+        Ok(())
+    }
+
+    #[test]
     fn where_the_kernel_cannot_tell_a_wait_is_short() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
         let (_reading, writing) = io::pipe()?;

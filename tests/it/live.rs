@@ -208,6 +208,23 @@ fn it_is_stopped_and_goes_on() {
 }
 
 #[test]
+fn a_window_that_is_closed_ends_it() {
+    if !are_all_here() {
+        return;
+    }
+    for command in ["gco tasks list --watch", "gco tasks top"] {
+        let home = Home::new();
+        let _fake = Fake::start(&home, "build-1795257472000-0");
+        let screen = Screen::new(&home, "");
+        // Not even as the shell's child: then nobody passes the hang-up on.
+        screen.line(&format!("exec {command}"));
+        screen.until("1 under way");
+        screen.close();
+        home.until_quiet();
+    }
+}
+
+#[test]
 fn without_a_terminal_it_says_what_to_do() {
     let home = Home::new();
     let hint = "hint: leave out --watch; 'gco tasks events --follow' tells a script what changes\n";
