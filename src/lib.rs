@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`cli`] | the command line as a whole |
 //! | [`commands`] | one file a command: its arguments, what it does |
+//! | [`screen`] | tasks on a screen of their own, which follows what happens |
 //! | [`present`] | a task's lines on stdout, for the commands that show them |
 //! | [`supervise`] | running a task: front-end, supervisor, keeper, spool |
 //! | [`observe`] | one task seen from outside: its log as it grows, its end |
@@ -17,8 +18,8 @@
 //! | [`task`] | the nouns: id, record, state, outcome. Pure |
 //! | [`failure`] | messages for people, with hints and exit codes |
 //!
-//! Imports run downwards only: `cli` → `commands` → `present` → {`supervise`, `observe`} → {`store`, `view`} → `gauge` → {`log`, `sys`} →
-//! `task`; `failure` may be used by all. `tests/it/house.rs` keeps it so.
+//! Imports run downwards only: `cli` → `commands` → {`screen`, `present`} → {`supervise`, `observe`} → {`store`, `view`} → `gauge` →
+//! {`log`, `sys`} → `task`; `failure` may be used by all. `tests/it/house.rs` keeps it so.
 //!
 //! Around it: `completions/` and `man/` are made from the code (`tests/generated`), what README.md shows is tried
 //! (`tests/it/readme.rs`), and `.ci/run` does everything that must hold before a change goes in.
@@ -36,6 +37,7 @@ pub mod gauge;
 pub mod log;
 pub mod observe;
 pub mod present;
+pub mod screen;
 pub mod store;
 pub mod supervise;
 pub mod sys;

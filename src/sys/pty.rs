@@ -103,6 +103,19 @@ impl Modes {
         raw
     }
 
+    /// These modes made such that every key comes as it is typed, but for those that mean a signal, and none is echoed or
+    /// stops the output.
+    #[must_use]
+    pub fn by_key(&self) -> Self {
+        let mut modes = *self;
+        modes.0.c_lflag &= !(libc::ICANON | libc::ECHO | libc::IEXTEN);
+        modes.0.c_lflag |= libc::ISIG;
+        modes.0.c_iflag &= !(libc::IXON | libc::ICRNL | libc::INLCR);
+        modes.0.c_cc[libc::VMIN] = 1;
+        modes.0.c_cc[libc::VTIME] = 0;
+        modes
+    }
+
     /// These modes with or without the echo of what is typed.
     #[must_use]
     pub fn echoing(&self, on: bool) -> Self {

@@ -3,9 +3,11 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, raise, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
@@ -139,6 +141,34 @@ pub fn send_to_group(group: i32, number: i32) {
     {
         let _ = killpg(Pid::from_raw(group), wanted);
     }
+}
+
+/// Stops this process as Ctrl-Z does, though it takes that signal as an event, and returns when it is to go on. Where nobody
+/// could let it go on again the kernel does not stop it.
+pub fn stop() {
+    let only: SigSet = [Signal::SIGTSTP].into_iter().collect();
+    // Raised while it is blocked, it is there once. Neither call can fail.
+    let _ = raise(Signal::SIGTSTP);
+    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None);
+    let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&only), None);
+}
+
+/// Does `what` with this process stopped by Ctrl-Z as one that does not take that for an event.
+pub fn stoppable<T>(what: impl FnOnce() -> T) -> T {
+    let only: SigSet = [Signal::SIGTSTP, Signal::SIGCONT].into_iter().collect();
+    // Neither call can fail.
+    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None);
+    let done = what();
+    let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&only), None);
+    done
+}
+
+/// Has `command` start with the signal mask that gco's caller had set, whatever gco blocks.
+pub fn give_signals<'c>(command: &'c mut Command, inherited: &Inherited) -> &'c mut Command {
+    let mask = *inherited.mask();
+    let set = move || Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?);
+    // SAFETY: between fork and exec one system call is made, and nothing is allocated.
+    unsafe { command.pre_exec(set) }
 }
 
 /// Dies of signal `number` as the command did, without a core dump of its own. Returns only if that signal does

@@ -117,33 +117,56 @@ impl Watch {
     /// # Errors
     /// What waiting said.
     pub fn wait(&mut self, most: Duration, reader: BorrowedFd<'_>) -> io::Result<Wake> {
+        // Asked for nothing, a descriptor still tells errors and hang-ups.
+        let (wake, [reader_gone]) = self.wait_for(most, [(reader, PollFlags::empty())])?;
+        Ok(Wake { reader_gone, ..wake })
+    }
+
+    /// Waits until something changes, there is something to read from one of `others`, or `most` has passed. Gives what has
+    /// changed, and from which of `others` there is something to read, or has hung up.
+    ///
+    /// # Errors
+    /// What waiting said.
+    pub fn wait_beside<const N: usize>(
+        &mut self,
+        most: Duration,
+        others: [BorrowedFd<'_>; N],
+    ) -> io::Result<(Wake, [bool; N])> {
+        self.wait_for(most, others.map(|fd| (fd, PollFlags::POLLIN)))
+    }
+
+    fn wait_for<const N: usize>(
+        &mut self,
+        most: Duration,
+        others: [(BorrowedFd<'_>, PollFlags); N],
+    ) -> io::Result<(Wake, [bool; N])> {
         if self.directory.is_none() && self.watch_directory() {
             // What happened before the watch was there has been told to nobody.
-            return Ok(Wake::ANYTHING);
+            return Ok((Wake::ANYTHING, [false; N]));
         }
         let can_tell = self.directory.is_some() && !self.blind;
         let most = if can_tell { most } else { most.min(BLIND) };
         let start = Instant::now();
         loop {
             let left = most.saturating_sub(start.elapsed());
-            let (changed, reader_gone) = self.poll_once(left, reader)?;
-            let mut wake = Wake { reader_gone, ..Wake::default() };
+            let (changed, told) = self.poll_once(left, others)?;
+            let mut wake = Wake::default();
             if changed {
                 self.read_events(&mut wake);
             }
-            if wake != Wake::default() {
-                return Ok(wake);
-            }
-            if start.elapsed() >= most {
-                return Ok(wake);
+            if wake != Wake::default() || told != [false; N] || start.elapsed() >= most {
+                return Ok((wake, told));
             }
         }
     }
 
-    /// Waits for an event or for the reader to go: whether either came.
-    fn poll_once(&self, most: Duration, reader: BorrowedFd<'_>) -> io::Result<(bool, bool)> {
-        // Asked for nothing, a descriptor still tells errors and hang-ups.
-        let mut watched = vec![PollFd::new(reader, PollFlags::empty())];
+    /// Waits for an event or for one of `others`: which of them came.
+    fn poll_once<const N: usize>(
+        &self,
+        most: Duration,
+        others: [(BorrowedFd<'_>, PollFlags); N],
+    ) -> io::Result<(bool, [bool; N])> {
+        let mut watched = others.map(|(fd, wanted)| PollFd::new(fd, wanted)).to_vec();
         if let Some(inotify) = &self.inotify {
             watched.push(PollFd::new(inotify.as_fd(), PollFlags::POLLIN));
         }
@@ -155,7 +178,7 @@ impl Watch {
             Err(error) => return Err(error.into()),
         }
         let told = |at: usize| watched.get(at).and_then(PollFd::any).unwrap_or(false);
-        Ok((told(1), told(0)))
+        Ok((told(N), std::array::from_fn(told)))
     }
 
     fn read_events(&mut self, wake: &mut Wake) {
@@ -226,6 +249,21 @@ mod tests {
         assert!(watch.wait(LONG, writing.as_fd())?.file);
         drop(reading);
         assert!(watch.wait(LONG, writing.as_fd())?.reader_gone);
+        Ok(())
+    }
+
+    #[test]
+    fn others_are_waited_for_as_well() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (reading, mut writing) = io::pipe()?;
+        let (quiet, _open) = io::pipe()?;
+        let mut watch = Watch::new(dir.path(), vec!["record".into()]);
+        writing.write_all(b"x")?;
+        let told = watch.wait_beside(LONG, [quiet.as_fd(), reading.as_fd()])?;
+        assert_eq!(told, (Wake::default(), [false, true]));
+        fs::write(dir.path().join("record"), b"")?;
+        let told = watch.wait_beside(LONG, [quiet.as_fd(), reading.as_fd()])?;
+        assert_eq!(told, (Wake { names: true, ..Wake::default() }, [false, true]));
         Ok(())
     }
 

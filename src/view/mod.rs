@@ -4,6 +4,7 @@
 //! or the clock. No text from a record reaches the screen but through [`words::one_line`] or [`words::quote`], so that
 //! it can neither move the cursor nor break a row.
 
+pub mod bar;
 pub mod diff;
 pub mod json;
 pub mod line;

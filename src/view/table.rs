@@ -3,11 +3,12 @@
 //! Columns are as wide as what is in them. The last message gets what is left; where that is too little to
 //! read, the columns one can do without make room.
 
+use super::bar::bar;
 use super::paint::Paint;
 use super::words::{ago, cut, cut_middle, one_line, width};
 use super::{Shown, Style};
 use crate::task::record::field;
-use crate::task::{TaskId, span};
+use crate::task::{Progress, State, TaskId, span};
 
 const TASK: usize = 0;
 const STATE: usize = 1;
@@ -26,10 +27,18 @@ const ID_ROOM: usize = 24;
 /// The fewest columns in which a message can be read.
 const MESSAGE_ROOM: usize = 12;
 
+/// The cells of a bar, and those where there is little room.
+const BAR: usize = 10;
+const SHORT_BAR: usize = 5;
+/// From so many columns on there is room.
+const ROOMY: usize = 72;
+
 /// A table that is being filled.
 #[derive(Debug)]
 pub struct Table {
     style: Style,
+    /// How far those are that run is shown as a bar.
+    bars: bool,
     rows: Vec<Row>,
 }
 
@@ -44,7 +53,26 @@ impl Table {
     /// An empty table.
     #[must_use]
     pub fn new(style: Style) -> Self {
-        Self { style, rows: Vec::new() }
+        Self { style, bars: false, rows: Vec::new() }
+    }
+
+    /// The same with bars for those that run, for a screen that is looked at.
+    #[must_use]
+    pub fn with_bars(self) -> Self {
+        Self { bars: true, ..self }
+    }
+
+    fn progress(&self, task: &Shown<'_>) -> Option<String> {
+        let percent = Progress::of(task.record).and_then(|progress| progress.percent());
+        match percent.filter(|_| self.bars && task.state == State::Running) {
+            Some(percent) => {
+                let is_roomy = self.style.width.is_none_or(|width| width >= ROOMY);
+                let bar = bar(percent, if is_roomy { BAR } else { SHORT_BAR });
+                // Like the bar, it says 100 at the end only.
+                Some(format!("{bar} {:>3.0}%", percent.floor()))
+            }
+            None => task.progress(),
+        }
     }
 
     /// Adds a task.
@@ -60,7 +88,7 @@ impl Table {
                 task.state.to_string(),
                 task.record.time(field::STARTED_AT).map(|at| ago(at, self.style.now)).unwrap_or_default(),
                 task.elapsed(self.style.now).map(span::brief).unwrap_or_default(),
-                task.progress().unwrap_or_default(),
+                self.progress(task).unwrap_or_default(),
                 message,
             ],
             Paint::State(task.state),
@@ -123,14 +151,18 @@ impl Table {
         let left = |widths: &[usize; 6]| {
             let taken: usize =
                 widths[..MESSAGE].iter().filter(|width| **width > 0).map(|width| width + GAP).sum();
-            most.saturating_sub(taken)
+            // Behind the last one there need be no gap.
+            (most + GAP).checked_sub(taken).map(|left| left.saturating_sub(GAP))
         };
-        for spare in [PROGRESS, STARTED, TIME] {
-            if left(&widths) < wanted {
+        // A bar says more than the times, and goes only where it does not fit.
+        let spares = if self.bars { [STARTED, TIME, PROGRESS] } else { [PROGRESS, STARTED, TIME] };
+        for spare in spares {
+            let enough = if self.bars && spare == PROGRESS { 0 } else { wanted };
+            if left(&widths).is_none_or(|left| left < enough) {
                 widths[spare] = 0;
             }
         }
-        let room = left(&widths);
+        let room = left(&widths).unwrap_or(0);
         widths[MESSAGE] =
             if room < MESSAGE_ROOM / 2 && room < wanted { 0 } else { widths[MESSAGE].min(room) };
         widths
@@ -156,7 +188,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::{Record, State};
+    use crate::task::Record;
 
     const NOW: i64 = 1_795_257_472;
 

@@ -5,8 +5,10 @@ use serde_json::{Map, Value, json};
 use super::Style;
 use super::paint::Paint;
 use super::words::{cut, grouped, indented_line, one_line};
-use crate::log::clues::{Cause, Clues};
-use crate::task::reason::Reason;
+use crate::log::ReadAt;
+use crate::log::clues::{Cause, Clues, clues};
+use crate::task::reason::{self, Reason};
+use crate::task::{Record, State};
 
 /// Why a task did not succeed.
 #[derive(Debug, Clone)]
@@ -15,6 +17,15 @@ pub struct Why {
     pub reason: Reason,
     /// What its log says.
     pub clues: Clues,
+}
+
+impl Why {
+    /// What `record` and `log` say of a task in `state`; `None` if that needs no reason. A log that cannot be read has no clues.
+    #[must_use]
+    pub fn of<S: ReadAt + ?Sized>(record: &Record, state: State, log: Option<&S>) -> Option<Self> {
+        let reason = reason::of(record, state)?;
+        Some(Self { reason, clues: log.and_then(|log| clues(log).ok()).unwrap_or_default() })
+    }
 }
 
 /// The lines that tell it, with an empty one behind them.

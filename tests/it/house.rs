@@ -4,12 +4,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms it may use, from `src/lib.rs`.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("cli", &["commands", "supervise", "store", "view", "log", "sys", "task", "failure"]),
     (
         "commands",
-        &["present", "supervise", "observe", "store", "view", "gauge", "log", "sys", "task", "failure"],
+        &[
+            "screen",
+            "present",
+            "supervise",
+            "observe",
+            "store",
+            "view",
+            "gauge",
+            "log",
+            "sys",
+            "task",
+            "failure",
+        ],
     ),
+    ("screen", &["observe", "store", "view", "log", "sys", "task", "failure"]),
     ("present", &["observe", "store", "view", "log", "sys", "task", "failure"]),
     ("supervise", &["store", "gauge", "log", "sys", "task", "failure"]),
     ("observe", &["store", "log", "sys", "task", "failure"]),

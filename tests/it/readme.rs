@@ -71,12 +71,20 @@ fn reader() -> Home {
     home
 }
 
+/// What has a screen to itself until somebody leaves it.
+const SCREENS: [&str; 2] = ["gco tasks list --watch", "gco tasks top"];
+
 /// Runs a line in the shell of a reader, on whose terminal the line before ended with `last`. Gives what is shown, and
 /// how it ended.
 fn typed(home: &Home, line: &str, last: i32) -> (String, i32) {
     let script = format!("PATH=$PWD/bin:$PATH; (exit {last})\n{line}");
     let command = home.command("sh", ["-c", &script]).env_remove("GCO_TASK_STATUS_DIR").env("NO_COLOR", "1");
-    let (status, shown) = command.on_pty().wait();
+    let mut terminal = command.on_pty();
+    if SCREENS.iter().any(|screen| line.contains(screen)) {
+        terminal.until("q quit");
+        terminal.write(b"q");
+    }
+    let (status, shown) = terminal.wait();
     let shown = String::from_utf8(shown).unwrap().replace("\r\n", "\n");
     (shown.replace(home.path().to_str().unwrap(), "/home/me"), status.code().unwrap_or(-1))
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::failure::{Failure, io_words};
+use crate::screen::table::{self as screen, Picture, Row};
 use crate::store::line::Places;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
@@ -15,9 +16,9 @@ use crate::store::{StatusDir, Task, load};
 use crate::sys::{time, window};
 use crate::task::record::field;
 use crate::task::{State, id, span};
+use crate::view::Style;
 use crate::view::json::Listing;
 use crate::view::table::Table;
-use crate::view::{Shown, Style};
 
 /// What help and the man page say after the options.
 const MORE: &str = "\
@@ -28,6 +29,8 @@ Examples:
     gco tasks list -n 0 --state running,failed
   What one name did today:
     gco tasks list --name backup --since 24h
+  What runs, how far it is, and what becomes of it, on a screen of its own:
+    gco tasks list --watch --state queued,running
   All with a label, for a script:
     gco tasks list --label env=prod --json";
 
@@ -39,6 +42,9 @@ Examples:
 ///
 /// States are queued, running, succeeded, failed, cancelled, and orphaned: its record says it runs, but nobody supervises
 /// it any more.
+///
+/// With --watch the table has the screen to itself and changes with the tasks, which have a bar if it is known how far they are.
+/// As many are shown as there are rows for.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = MORE)]
 pub struct Args {
@@ -61,6 +67,10 @@ pub struct Args {
     /// Only tasks started within this time: 90s, 30m, 2h, 1d
     #[arg(long, value_name = "DURATION", value_parser = span::parse, allow_hyphen_values = true)]
     since: Option<Duration>,
+
+    /// Show the table until q or Ctrl-C, and follow what happens
+    #[arg(short, long, conflicts_with = "json")]
+    watch: bool,
 
     /// Print JSON: {"tasks": [...]}
     #[arg(long)]
@@ -88,14 +98,11 @@ fn label(text: &str) -> Result<(String, String), String> {
 /// # Errors
 /// What failed.
 pub fn run(args: &Args) -> Result<i32> {
-    let dir = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
-    let tasks = match &dir {
-        Some(dir) => NewestFirst::from(scan::records(dir).map_err(|error| {
-            let path = dir.path().display();
-            Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
-        })?),
-        None => NewestFirst::from(Vec::new()),
-    };
+    if args.watch {
+        let path = StatusDir::location().map_err(|unusable| Failure::failed(unusable.to_string()))?;
+        return screen::watch(&path, |room| picture(args, room));
+    }
+    let (dir, tasks) = listed()?;
     let style =
         Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now: time::now() };
     let out = BufWriter::new(io::stdout().lock());
@@ -103,7 +110,7 @@ pub fn run(args: &Args) -> Result<i32> {
         if args.json { Rows::Json(Listing::begin(out)?) } else { Rows::Table(out, Table::new(style)) };
     let any = tasks.left() > 0;
     let rest = match &dir {
-        Some(dir) => fill(&mut rows, dir, tasks, args, style.now)?,
+        Some(dir) => each(dir, tasks, args, args.limit, style.now, |row| rows.add(&row))?,
         None => 0,
     };
     let shown = rows.end()?;
@@ -113,6 +120,33 @@ pub fn run(args: &Args) -> Result<i32> {
     Ok(0)
 }
 
+/// The status directory, if it is there, and the tasks in it.
+fn listed() -> Result<(Option<StatusDir>, NewestFirst)> {
+    let dir = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
+    let tasks = match &dir {
+        Some(dir) => scan::records(dir).map_err(|error| {
+            let path = dir.path().display();
+            Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
+        })?,
+        None => Vec::new(),
+    };
+    Ok((dir, tasks.into()))
+}
+
+/// What `--watch` shows where there is `room` for so many tasks.
+fn picture(args: &Args, room: usize) -> Result<Picture> {
+    let (dir, tasks) = listed()?;
+    let mut picture = Picture { any: tasks.left() > 0, ..Picture::default() };
+    let limit = if args.limit == 0 { room } else { args.limit.min(room) };
+    if let Some(dir) = &dir {
+        picture.rest = each(dir, tasks, args, limit, time::now(), |row| {
+            picture.rows.push(row);
+            Ok(())
+        })?;
+    }
+    Ok(picture)
+}
+
 /// What the rows go to.
 enum Rows<W: Write> {
     Json(Listing<W>),
@@ -120,6 +154,17 @@ enum Rows<W: Write> {
 }
 
 impl<W: Write> Rows<W> {
+    fn add(&mut self, row: &Row) -> io::Result<()> {
+        match (self, row) {
+            (Rows::Json(listing), Row::Task(task, place)) => {
+                return listing.add(&screen::shown(task, place.as_ref()));
+            }
+            (Rows::Json(listing), Row::Unreadable(id, _, error)) => listing.add_unreadable(id, error),
+            (Rows::Table(_, table), row) => row.add_to(table),
+        }
+        Ok(())
+    }
+
     fn end(self) -> io::Result<bool> {
         match self {
             Rows::Json(listing) => listing.end().map(|()| true),
@@ -134,19 +179,21 @@ impl<W: Write> Rows<W> {
     }
 }
 
-/// Adds the tasks that are asked for, and gives the number of those that were not looked at any more.
-fn fill<W: Write>(
-    rows: &mut Rows<W>,
+/// Hands the tasks that are asked for to `take`, at most `limit` or, if that is 0, all of them, and gives the number of those
+/// that were not looked at any more.
+fn each(
     dir: &StatusDir,
     mut tasks: NewestFirst,
     args: &Args,
+    limit: usize,
     now: i64,
+    mut take: impl FnMut(Row) -> io::Result<()>,
 ) -> io::Result<usize> {
     let here = Here::ask();
     let filter = Filter::new(args, now);
     let mut places = Places::new();
     let mut count = 0;
-    while args.limit == 0 || count < args.limit {
+    while limit == 0 || count < limit {
         let Some(listed) = tasks.next() else { break };
         let seconds = i64::try_from(listed.millis / 1000).unwrap_or(i64::MAX);
         if filter.is_past(seconds) {
@@ -157,24 +204,16 @@ fn fill<W: Write>(
         }
         match load(dir, &listed.id, &here) {
             Ok(task) => {
-                let Task { id, record, state, is_alive } = &task;
                 if !filter.is_met_by(&task) {
                     continue;
                 }
                 let place = places.of(dir, &task);
-                let shown = Shown { id, record, state: *state, is_alive: *is_alive, place: place.as_ref() };
-                match rows {
-                    Rows::Json(listing) => listing.add(&shown)?,
-                    Rows::Table(_, table) => table.add(&shown),
-                }
+                take(Row::Task(Box::new(task), place))?;
             }
             // Pruned since its name was read.
             Err(LoadError::Missing) => continue,
             Err(_) if !filter.takes_unreadable(&listed) => continue,
-            Err(error) => match rows {
-                Rows::Json(listing) => listing.add_unreadable(&listed.id, &error.to_string()),
-                Rows::Table(_, table) => table.add_unreadable(&listed.id, seconds, &error.to_string()),
-            },
+            Err(error) => take(Row::Unreadable(listed.id, seconds, error.to_string()))?,
         }
         count += 1;
     }

@@ -10,6 +10,7 @@ pub mod prune;
 pub mod replay;
 pub mod status;
 pub mod tail;
+pub mod top;
 pub mod wait;
 
 use anyhow::Result;
@@ -58,6 +59,7 @@ enum Command {
     Diff(diff::Args),
     Tail(tail::Args),
     Replay(replay::Args),
+    Top(top::Args),
     Attach(attach::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
@@ -77,6 +79,7 @@ pub fn run(args: Args, inherited: &Inherited) -> Result<i32> {
         Command::Diff(args) => diff::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Top(args) => top::run(&args, inherited),
         Command::Attach(args) => attach::run(&args, inherited),
         Command::Wait(args) => wait::run(&args),
         Command::Cancel(args) => cancel::run(&args),

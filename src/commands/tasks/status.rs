@@ -6,15 +6,14 @@ use std::io::{self, BufWriter, Write};
 use anyhow::Result;
 
 use crate::failure::{Failure, io_words};
-use crate::log::clues::clues;
 use crate::observe::Subject;
 use crate::store::line::Places;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
 use crate::store::{StatusDir, Task, load, name};
 use crate::sys::{time, window};
+use crate::task::TaskId;
 use crate::task::record::field;
-use crate::task::{TaskId, reason};
 use crate::view::panel::{self, Around};
 use crate::view::why::{self, Why};
 use crate::view::{Shown, Style, json};
@@ -90,10 +89,8 @@ pub fn run(args: &Args) -> Result<i32> {
 
 /// Why the task did not succeed. A log that cannot be read tells nothing; that it cannot is said elsewhere.
 fn why(subject: &Subject<'_>, task: &Task) -> Option<Why> {
-    let reason = reason::of(&task.record, task.state)?;
     let log = subject.open_log().ok().flatten();
-    let clues = log.and_then(|log| clues(&log).ok()).unwrap_or_default();
-    Some(Why { reason, clues })
+    Why::of(&task.record, task.state, log.as_ref())
 }
 
 fn around(dir: &StatusDir, id: &TaskId, why: Option<Why>) -> Around {
