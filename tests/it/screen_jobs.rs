@@ -27,7 +27,9 @@ fn interrupts_end_a_command() {
         assert!(shown.contains(&format!("code {code}")), "{shown}");
     }
     let shown = same_on_both(|screen, _| {
-        screen.line("$W cat");
+        screen.line("$W sh -c 'echo up; exec cat'");
+        // Typed while the shell still reads its own line, the line end would be one to nobody.
+        screen.until("\nup");
         screen.line("words");
         screen.until("words\nwords");
         screen.press(&["C-d"]);

@@ -156,7 +156,9 @@ fn a_pager_at_the_end_of_a_pipe_has_its_keys() {
         screen.until("\n100000\n");
         screen.press(&["q"]);
         screen.until_prompt();
-        screen.line("$W sh -c 'read x; echo \"got $x\"' 2>&1 | cat");
+        screen.line("$W sh -c 'echo up; read x; echo \"got $x\"' 2>&1 | cat");
+        // Typed while the shell still reads its own line, the line end would be one to nobody.
+        screen.until("\nup");
         screen.line("words");
         screen.until("got words");
         screen.until_prompt()
