@@ -30,6 +30,10 @@ const LONGEST: usize = 64 << 10;
 pub struct Cause {
     /// Which line of the log it ends with, the first being 1. `None` where that was not counted.
     pub line: Option<u64>,
+    /// Where in the log it ends: its last part begins there.
+    pub offset: u64,
+    /// When that was written, in milliseconds since 1970, once that has been [told](Clues::tell_times) and if it is known.
+    pub time: Option<u64>,
     /// What it says, as plain text.
     pub text: String,
 }
@@ -48,6 +52,13 @@ pub struct Clues {
 }
 
 impl Clues {
+    /// Asks `when` what begins at an offset of the log was written, for each of the causes.
+    pub fn tell_times(&mut self, mut when: impl FnMut(u64) -> Option<u64>) {
+        for cause in &mut self.causes {
+            cause.time = when(cause.offset);
+        }
+    }
+
     /// After so many of the causes some are left out, if any are.
     #[must_use]
     pub fn gap(&self) -> Option<usize> {
@@ -72,7 +83,7 @@ fn clues_within<S: ReadAt + ?Sized>(source: &S, reach: u64, counted: u64) -> io:
     // The first line may have begun before.
     let skipped = if start == 0 { 0 } else { memchr::memchr(b'\n', &end).map_or(end.len(), |at| at + 1) };
     let before = if start <= counted { Some(newlines(source, 0, start)?) } else { None };
-    let mut numbers = Numbers { end: &end, first: before, before, at: 0 };
+    let mut numbers = Numbers { start, end: &end, first: before, before, at: 0 };
     let mut replay = Replay::from(skipped as u64);
     let mut joiner = Joiner::new(Choice::ALL, LONGEST);
     let mut gathered = Gathered::default();
@@ -91,6 +102,8 @@ fn clues_within<S: ReadAt + ?Sized>(source: &S, reach: u64, counted: u64) -> io:
 
 /// Numbers lines by where they begin. Cheapest in the order of the log.
 struct Numbers<'e> {
+    /// Where in the log all this begins.
+    start: u64,
     end: &'e [u8],
     /// The lines that end before all this, if they were counted.
     first: Option<u64>,
@@ -126,7 +139,9 @@ impl Gathered {
     fn take(&mut self, line: &Shown, numbers: &mut Numbers<'_>) {
         let said = text::plain(&line.payload);
         if self.causes.takes(line.origin, &said) {
-            let cause = Cause { line: numbers.of(line.log_offset), text: said.trim_end().to_owned() };
+            let offset = numbers.start + line.log_offset;
+            let (number, text) = (numbers.of(line.log_offset), said.trim_end().to_owned());
+            let cause = Cause { line: number, offset, time: None, text };
             if self.first.len() < CAUSES {
                 self.first.push(cause);
             } else {
@@ -150,15 +165,16 @@ impl Gathered {
 mod tests {
     use super::*;
 
-    fn cause(line: u64, text: &str) -> Cause {
-        Cause { line: Some(line), text: text.to_owned() }
+    fn told(cause: &Cause) -> (Option<u64>, &str) {
+        (cause.line, &cause.text)
     }
 
     #[test]
     fn causes_have_the_numbers_of_their_lines() -> io::Result<()> {
         let log = b"[stdout] a\n[stderr~] err\n[stdout] error: 1\n[stderr] or: 2\n[gco] error: no\n[stderr] \n[stderr~] error: 3\n";
         let found = clues(&log[..])?;
-        assert_eq!(found.causes, [cause(3, "error: 1"), cause(4, "error: 2"), cause(7, "error: 3")]);
+        let causes: Vec<_> = found.causes.iter().map(told).collect();
+        assert_eq!(causes, [(Some(3), "error: 1"), (Some(4), "error: 2"), (Some(7), "error: 3")]);
         assert_eq!(found.stderr, ["error: 2", "error: 3"]);
         assert_eq!((found.left_out, found.cut, found.gap()), (0, false, None));
         assert_eq!(clues(&b""[..])?, Clues::default());
@@ -180,8 +196,12 @@ mod tests {
         let log: String = (1..=1000).map(|n| format!("[stderr] error: {n}x\n")).collect();
         let found = clues_within(log.as_bytes(), 100, u64::MAX)?;
         assert!(found.cut);
-        assert_eq!(found.causes.last(), Some(&cause(1000, "error: 1000x")));
-        assert_eq!(found.causes.first(), Some(&cause(997, "error: 997x")));
+        assert_eq!(found.causes.last().map(told), Some((Some(1000), "error: 1000x")));
+        assert_eq!(found.causes.first().map(told), Some((Some(997), "error: 997x")));
+        for cause in &found.causes {
+            let at = usize::try_from(cause.offset).unwrap_or(0);
+            assert!(log[at..].starts_with(&format!("[stderr] {}\n", cause.text)), "{cause:?}");
+        }
         let found = clues_within(log.as_bytes(), 100, 100)?;
         assert_eq!(found.causes.last().map(|cause| cause.line), Some(None), "it was not counted");
         // Nothing but the middle of one line.

@@ -10,9 +10,7 @@ use chrono::Local;
 use crate::log::times::Times;
 use crate::observe::Subject;
 use crate::store::load;
-use crate::store::scan::Listed;
 use crate::task::moment::{self, COLUMNS};
-use crate::task::record::field;
 use crate::view::log::When;
 
 /// How a line's time is shown before it.
@@ -90,14 +88,8 @@ pub fn unknown(subject: &Subject<'_>) -> String {
     format!("no times are known for the lines of '{}'", subject.id)
 }
 
-/// When the task started. Its record says it to the second, its id to the millisecond, if it did not have to wait.
+/// When the task started.
 fn start(subject: &Subject<'_>) -> Option<u64> {
-    let claimed = Listed::from_id(subject.id).map(|listed| listed.millis);
     let record = load::read_record(subject.dir, subject.id).ok();
-    let started = record.and_then(|record| record.time(field::STARTED_AT));
-    match (claimed, started.and_then(|seconds| u64::try_from(seconds).ok())) {
-        (Some(claimed), Some(seconds)) if claimed / 1000 == seconds => Some(claimed),
-        (_, Some(seconds)) => Some(seconds * 1000),
-        (claimed, None) => claimed,
-    }
+    moment::started(subject.id, &record.unwrap_or_default())
 }

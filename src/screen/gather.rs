@@ -136,7 +136,8 @@ impl Gathered {
                     Some(log) => log.metadata().map(|meta| meta.len()).map_err(|error| io_words(&error)),
                     None => Err("there is none".to_owned()),
                 };
-                let why = Why::of(&task.record, task.state, self.log.as_ref());
+                let subject = Subject { dir, id, here: &self.here };
+                let why = Why::of(id, &task.record, task.state, self.log.as_ref(), subject.open_times());
                 let around = Around { log_path: dir.log(id).to_string_lossy().into_owned(), log, why };
                 let style = Style { width: Some(columns), colour: false, now: time::now() };
                 panel::lines(&shown(task, place.as_ref()), &around, style)

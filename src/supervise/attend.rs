@@ -132,6 +132,7 @@ impl Supervisor {
         if let Some(front) = self.handover.front_process.as_ref().filter(|_| !self.handover.detach) {
             front.send(if stop { libc::SIGSTOP } else { libc::SIGCONT });
         }
+        self.handover.control.set_stopped_front(stop);
         self.stop_guests(stop);
     }
 
@@ -175,6 +176,7 @@ impl Supervisor {
             // The front-end goes on already. So nothing is to be told of this: a SIGCONT more would wipe out a SIGTSTP
             // that has come to it since, and a stop right after this one must count as new.
             control.set_stopped(None);
+            control.set_stopped_front(false);
             self.told_stopped = false;
             self.go_on_typing();
             self.hold_seats();

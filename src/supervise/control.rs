@@ -98,6 +98,8 @@ pub(super) enum Cell {
     Viewing,
     /// What it has been told to be: the marks of its screen.
     Screen,
+    /// The front-end was stopped with the command.
+    FrontStopped,
     /// How often the out-of-memory killer had been at work when the first attempt began, above two bits: 1 if of the control
     /// group, 1 if that is known.
     OomBefore,
@@ -292,6 +294,17 @@ impl Control {
     /// Says which signal stopped the command, or that it goes on.
     pub fn set_stopped(&self, signal: Option<i32>) {
         self.set(Cell::Stopped, u64::from(signal.unwrap_or(0).unsigned_abs()));
+    }
+
+    /// Whether the front-end was stopped with the command, and nobody has had it go on from here.
+    #[must_use]
+    pub fn has_stopped_front(&self) -> bool {
+        self.get(Cell::FrontStopped) != 0
+    }
+
+    /// Says whether it was.
+    pub fn set_stopped_front(&self, stopped: bool) {
+        self.set(Cell::FrontStopped, u64::from(stopped));
     }
 
     /// Asks the keeper for something. It stays asked.

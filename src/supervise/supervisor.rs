@@ -320,8 +320,10 @@ impl Supervisor {
         if !self.told_stopped {
             // A predecessor may have had the front-end stop, and not have seen the command go on.
             self.tell_stopped(None);
-        } else if self.handover.front_process.as_ref().is_some_and(|front| !front.is_stopped()) {
-            // A predecessor may not have got to stopping it.
+        } else if !control.has_stopped_front()
+            && self.handover.front_process.as_ref().is_some_and(|front| !front.is_stopped())
+        {
+            // A predecessor did not get to stopping it. One that it has stopped was continued since, and is about to say so.
             self.tell_stopped(control.stopped());
         }
         if control.phase() == Phase::Underway {

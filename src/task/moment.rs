@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveTime, SecondsFormat, TimeZone, Timelike, Utc};
 
-use super::span;
+use super::record::field;
+use super::{Record, TaskId, span};
 
 /// How many columns a time takes before a line.
 pub const COLUMNS: usize = 10;
@@ -84,6 +85,19 @@ pub fn since(millis: u64, start: u64) -> String {
     match hours {
         0 => format!("+{minutes}:{seconds:02}.{tenth}"),
         _ => format!("+{hours}:{minutes:02}:{seconds:02}.{tenth}"),
+    }
+}
+
+/// When task `id` started, in milliseconds since 1970. Its record says it to the second, its id to the millisecond, if it did not
+/// have to wait.
+#[must_use]
+pub fn started(id: &TaskId, record: &Record) -> Option<u64> {
+    let claimed = id.parts().map(|(_, millis, _)| millis);
+    let started = record.time(field::STARTED_AT).and_then(|seconds| u64::try_from(seconds).ok());
+    match (claimed, started) {
+        (Some(claimed), Some(seconds)) if claimed / 1000 == seconds => Some(claimed),
+        (_, Some(seconds)) => Some(seconds.saturating_mul(1000)),
+        (claimed, None) => claimed,
     }
 }
 

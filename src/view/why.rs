@@ -7,8 +7,10 @@ use super::paint::Paint;
 use super::words::{cut, grouped, indented_line, one_line};
 use crate::log::ReadAt;
 use crate::log::clues::{Cause, Clues, clues};
+use crate::log::times::Times;
+use crate::task::moment::{self, COLUMNS};
 use crate::task::reason::{self, Reason};
-use crate::task::{Record, State};
+use crate::task::{Record, State, TaskId};
 
 /// Why a task did not succeed.
 #[derive(Debug, Clone)]
@@ -17,14 +19,28 @@ pub struct Why {
     pub reason: Reason,
     /// What its log says.
     pub clues: Clues,
+    /// When the task started, in milliseconds since 1970.
+    pub started: Option<u64>,
 }
 
 impl Why {
-    /// What `record` and `log` say of a task in `state`; `None` if that needs no reason. A log that cannot be read has no clues.
+    /// What `record` and `log` say of task `id` in `state`, and `times` of when; `None` if that needs no reason. A log that cannot
+    /// be read has no clues.
     #[must_use]
-    pub fn of<S: ReadAt + ?Sized>(record: &Record, state: State, log: Option<&S>) -> Option<Self> {
+    pub fn of<S: ReadAt + ?Sized, T: ReadAt>(
+        id: &TaskId,
+        record: &Record,
+        state: State,
+        log: Option<&S>,
+        times: Option<Times<T>>,
+    ) -> Option<Self> {
         let reason = reason::of(record, state)?;
-        Some(Self { reason, clues: log.and_then(|log| clues(log).ok()).unwrap_or_default() })
+        let mut clues = log.and_then(|log| clues(log).ok()).unwrap_or_default();
+        if let Some(mut times) = times {
+            // What cannot be read is not known.
+            clues.tell_times(|offset| times.at(offset).unwrap_or(None));
+        }
+        Some(Self { reason, clues, started: moment::started(id, record) })
     }
 }
 
@@ -45,13 +61,18 @@ pub fn lines(why: &Why, style: Style) -> Vec<String> {
     if !causes.is_empty() {
         heading(&mut lines, "what looks like the cause, by lines of the log");
         let wide = causes.iter().filter_map(|cause| cause.line).max().map_or(0, |line| grouped(line).len());
+        let time = |cause: &Cause| {
+            cause.time.zip(why.started).map(|(time, start)| moment::since(time, start)).unwrap_or_default()
+        };
+        let knows_times = causes.iter().any(|cause| !time(cause).is_empty());
         for (at, cause) in causes.iter().enumerate() {
             if why.clues.gap() == Some(at) {
                 lines.push(fit(format!("    … {} more …", grouped(why.clues.left_out))));
             }
             let number = cause.line.map(grouped).unwrap_or_default();
             let between = if wide == 0 { "" } else { "  " };
-            lines.push(fit(format!("    {number:>wide$}{between}{}", one_line(&cause.text))));
+            let time = if knows_times { format!("{:>COLUMNS$}  ", time(cause)) } else { String::new() };
+            lines.push(fit(format!("    {number:>wide$}{between}{time}{}", one_line(&cause.text))));
         }
     }
     let stderr: Vec<String> =
@@ -70,7 +91,7 @@ pub fn lines(why: &Why, style: Style) -> Vec<String> {
 /// What it is in JSON.
 #[must_use]
 pub fn to_json(why: &Why) -> Value {
-    let Why { reason, clues } = why;
+    let Why { reason, clues, .. } = why;
     let mut object = Map::new();
     object.insert("text".to_owned(), Value::from(reason.text.as_str()));
     if let Some(signal) = &reason.signal {
@@ -92,7 +113,7 @@ pub fn to_json(why: &Why) -> Value {
 }
 
 fn cause(cause: &Cause) -> Value {
-    json!({ "line": cause.line, "text": cause.text })
+    json!({ "line": cause.line, "time": cause.time.map(moment::exact), "text": cause.text })
 }
 
 #[cfg(test)]
@@ -100,7 +121,7 @@ mod tests {
     use super::*;
 
     fn why() -> Why {
-        let cause = |line, text: &str| Cause { line, text: text.to_owned() };
+        let cause = |line, text: &str| Cause { line, offset: 0, time: None, text: text.to_owned() };
         Why {
             reason: Reason { text: "exit\x1b[2J code 3".to_owned(), signal: None, sender: None },
             clues: Clues {
@@ -109,6 +130,7 @@ mod tests {
                 left_out: 0,
                 cut: false,
             },
+            started: Some(1_795_257_472_000),
         }
     }
 
@@ -128,7 +150,7 @@ mod tests {
         let mut long = why();
         long.clues.cut = true;
         long.clues.left_out = 5;
-        long.clues.causes = vec![Cause { line: None, text: "x".to_owned() }; 10];
+        long.clues.causes = vec![Cause { line: None, offset: 0, time: None, text: "x".to_owned() }; 10];
         let told = lines(&long, Style { width: None, ..style }).join("\n");
         assert!(told.contains("\n    x\n    … 5 more …\n    x\n"), "{told}");
         assert!(told.contains("only the end of the log was looked at"), "{told}");
@@ -137,7 +159,7 @@ mod tests {
     #[test]
     fn it_is_told_to_scripts() {
         let told = to_json(&why());
-        assert_eq!(told["causes"][0], json!({"line": 7, "text": "error: one"}));
+        assert_eq!(told["causes"][0], json!({"line": 7, "time": null, "text": "error: one"}));
         assert_eq!((&told["signal"], &told["causes_left_out"]), (&Value::Null, &Value::Null));
         assert_eq!(told["stderr"][2], "b");
     }

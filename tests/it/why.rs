@@ -40,13 +40,27 @@ fn a_failed_task_leads_with_the_reason() {
         assert!(line.ends_with(cause["text"].as_str().unwrap()), "{line:?} {cause}");
     }
     let shown = home.gco(["tasks", "status"]).run().code(0).stderr("").into_stdout();
-    let numbers: Vec<&Value> = causes.iter().map(|cause| &cause["line"]).collect();
-    let wanted = format!(
-        "  exit code 2\n  what looks like the cause, by lines of the log\n    {}  {}\n    {}  {}\n  last lines of stderr\n    \
-         a.c:3:5: error: no x\n    bye",
-        numbers[0], texts[0], numbers[1], texts[1]
-    );
-    assert_eq!(head(&shown), wanted);
+    let shown = head(&shown);
+    let mut lines: Vec<&str> = shown.lines().collect();
+    for (line, cause) in lines.drain(2..4).zip(causes) {
+        // When it was written, from the task's start on.
+        let words: Vec<&str> = line.split("  ").filter(|word| !word.is_empty()).map(str::trim).collect();
+        assert_eq!([words[0], words[2]], [&*cause["line"].to_string(), cause["text"].as_str().unwrap()]);
+        assert!(words[1].starts_with("+0:0"), "{line}");
+        let time = cause["time"].as_str().unwrap();
+        let record = home.record(&home.only_id());
+        let [first, last] =
+            ["started_at", "finished_at"].map(|name| record[name].as_str().unwrap()[..19].to_owned());
+        assert!((first..=last).contains(&time[..19].to_owned()) && time.ends_with("00Z"), "{time}");
+    }
+    let rest = [
+        "  exit code 2",
+        "  what looks like the cause, by lines of the log",
+        "  last lines of stderr",
+        "    a.c:3:5: error: no x",
+        "    bye",
+    ];
+    assert_eq!(lines, rest);
 }
 
 #[test]
@@ -80,7 +94,7 @@ fn of_a_huge_log_the_end_is_looked_at() {
     log.push_str("[stderr] error: at last\n");
     store.write(&format!("{id}.log"), log);
     let task = store.gco(&["tasks", "status", "--json"]).json();
-    let cause = json!({"line": 700_002, "text": "error: at last"});
+    let cause = json!({"line": 700_002, "time": null, "text": "error: at last"});
     let wanted =
         json!({"text": "exit code 1", "stderr": ["error: at last"], "causes": [cause], "log_cut": true});
     assert_eq!(task["reason"], wanted);

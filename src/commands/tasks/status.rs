@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> Result<i32> {
 /// Why the task did not succeed. A log that cannot be read tells nothing; that it cannot is said elsewhere.
 fn why(subject: &Subject<'_>, task: &Task) -> Option<Why> {
     let log = subject.open_log().ok().flatten();
-    Why::of(&task.record, task.state, log.as_ref())
+    Why::of(&task.id, &task.record, task.state, log.as_ref(), subject.open_times())
 }
 
 fn around(dir: &StatusDir, id: &TaskId, why: Option<Why>) -> Around {
