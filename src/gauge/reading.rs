@@ -57,7 +57,7 @@ impl Units {
         if self.known.len() < MOST_UNITS {
             self.known.insert(hasher.finish());
         }
-        self.last = Some(short(name));
+        self.last = Some(text::begin(name, LONGEST_MESSAGE).to_owned());
     }
 
     /// How many there are.
@@ -90,10 +90,10 @@ pub struct Gauge {
     open: [Vec<u8>; 2],
     /// What each recogniser remembers.
     memory: Vec<Memory>,
-    /// The last thing that was recognised.
-    recognised: Option<Progress>,
     /// What the terminal's progress sequence says.
     osc: Option<Progress>,
+    /// The last thing that was recognised otherwise.
+    recognised: Option<Progress>,
     /// How many lines have been looked at since,
     in_vain: u32,
     /// and how many bytes have been passed.
@@ -221,8 +221,9 @@ impl Gauge {
             self.units.done(name);
         }
         let mut progress = sight.to_progress(source);
-        progress.message = progress.message.as_deref().map(short);
-        progress.unit = progress.unit.as_deref().map(short);
+        for words in [&mut progress.message, &mut progress.unit].into_iter().flatten() {
+            words.truncate(text::begin(words, LONGEST_MESSAGE).len());
+        }
         self.recognised = Some(progress);
     }
 
@@ -251,13 +252,4 @@ impl Gauge {
         }
         Some(progress)
     }
-}
-
-/// No more of a text than fits into a record many times.
-fn short(words: &str) -> String {
-    let mut end = words.len().min(LONGEST_MESSAGE);
-    while !words.is_char_boundary(end) {
-        end -= 1;
-    }
-    words[..end].to_owned()
 }

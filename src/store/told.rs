@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{StatusDir, open};
 use crate::sys::lock;
-use crate::task::{Progress, TaskId};
+use crate::task::{Progress, TaskId, text};
 
 /// A file that is longer is cleared away once it has been read.
 const MUCH: u64 = 1 << 20;
@@ -57,7 +57,8 @@ impl Word {
         let value: Value = serde_json::from_slice(line).ok()?;
         let members = value.as_object()?;
         let count = |name: &str| members.get(name).and_then(Value::as_u64);
-        let text = |name: &str| members.get(name).and_then(Value::as_str).map(short);
+        let text =
+            |name: &str| members.get(name).and_then(Value::as_str).map(|words| short(words).to_owned());
         let progress = Progress {
             current: count("current"),
             total: count("total").filter(|&total| total > 0),
@@ -74,12 +75,8 @@ impl Word {
 /// The source of what is said in this way.
 pub const SOURCE: &str = "command";
 
-fn short(words: &str) -> String {
-    let mut end = words.len().min(LONGEST_WORDS);
-    while !words.is_char_boundary(end) {
-        end -= 1;
-    }
-    words[..end].to_owned()
+fn short(words: &str) -> &str {
+    text::begin(words, LONGEST_WORDS)
 }
 
 /// Says `word` of task `id`. Its supervisor is still to be told to look.

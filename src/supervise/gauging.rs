@@ -2,13 +2,11 @@
 
 use super::supervisor::Supervisor;
 use crate::store::load;
-use crate::store::told::Told;
 use crate::task::record::field;
 
 impl Supervisor {
     /// Takes up what a predecessor knew and nobody can find out again: all else is in the log, and in what was told.
     pub(super) fn recall_gauge(&mut self) {
-        self.told = Told::default();
         let Some(tracking) = &self.handover.tracking else { return };
         if let Ok(record) = load::read_record(&tracking.dir, &self.handover.facts.id) {
             self.gauge.units.at_least(record.count(field::STACKS_COMPLETED).unwrap_or(0));

@@ -30,6 +30,16 @@ pub fn clean(text: &str) -> String {
     render(text.as_bytes(), false, usize::MAX)
 }
 
+/// The begin of `words`: `most` bytes at most, and no torn character.
+#[must_use]
+pub fn begin(words: &str, most: usize) -> &str {
+    let mut end = words.len().min(most);
+    while !words.is_char_boundary(end) {
+        end -= 1;
+    }
+    &words[..end]
+}
+
 fn render(line: &[u8], keep_colour: bool, most: usize) -> String {
     // Most lines are plain ASCII, for which the whole machinery is not needed.
     if line.len() <= most && line.iter().all(|b| (0x20..0x7f).contains(b)) {
@@ -143,6 +153,13 @@ mod tests {
             ("żółć ✅".as_bytes(), "żółć ✅"),
         ] {
             assert_eq!(plain(bytes), text, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_begin_ends_between_characters() {
+        for (most, is) in [(0, ""), (1, "a"), (2, "a"), (3, "aż"), (9, "aż")] {
+            assert_eq!(begin("aż", most), is);
         }
     }
 
