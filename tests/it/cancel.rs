@@ -171,7 +171,7 @@ fn what_the_command_left_behind_ends_with_it() {
     let script = "(trap '' TERM; echo up >up; sleep 1000; sleep 1000) & trap 'exit 4' TERM; while :; do sleep 1000 & wait; done";
     let id = detached(&home, &["sh", "-c", script]);
     home.until_file("up");
-    assert_eq!(cancelled(&home, &id, &["--grace", "100ms"]), "ended with exit code 4");
+    assert_eq!(cancelled(&home, &id, &["--grace", "2s"]), "ended with exit code 4");
     assert!(home.processes().iter().all(|process| process.is_gco), "{:#?}", home.processes());
     assert_eq!(home.record(&id)["warnings"], serde_json::json!([]));
 }

@@ -87,7 +87,7 @@ fn a_supervisor_killed_meanwhile_does_not_stop_the_clock() {
 fn time_spent_stopped_counts_towards_no_limit() {
     let home = Home::new();
     let gate = Gate::new(&home, "go");
-    let options = ["--timeout", "1s", "--stall-timeout", "1s", "--background-after", "1s"];
+    let options = ["--timeout", "4s", "--stall-timeout", "4s", "--background-after", "4s"];
     let running = home.gco(run(&options, "echo up; read x <go; echo done")).spawn();
     running.until_stdout("up\n");
     let command = pid_in(&home.until_running(), "pid");
@@ -95,7 +95,7 @@ fn time_spent_stopped_counts_towards_no_limit() {
     until_stopped(command);
     until_stopped(running.pid());
     // Another run measures a longer time.
-    home.gco(run(&["--timeout", "1500ms"], "sleep 1000")).run().code(124).stdout("").stderr("");
+    home.gco(run(&["--timeout", "4500ms"], "sleep 1000")).run().code(124).stdout("").stderr("");
     running.kill(Signal::SIGCONT);
     gate.open();
     running.wait().code(0).stdout("up\ndone\n").stderr("");
@@ -106,11 +106,11 @@ fn silence_on_both_streams_is_what_counts() {
     let home = Home::new();
     // It says something on one or the other for longer than it may be silent, and then nothing more.
     let script = "for n in 1 2 3 4; do echo $n >&2; sleep 0.2; echo $n; sleep 0.2; done; sleep 1000";
-    let output = home.gco(run(&["--stall-timeout", "700ms"], script)).run();
+    let output = home.gco(run(&["--stall-timeout", "2s"], script)).run();
     output.code(124).stdout("1\n2\n3\n4\n").stderr("1\n2\n3\n4\n");
-    too_long(&home, "no output for 700ms");
+    too_long(&home, "no output for 2s");
     let log = String::from_utf8(home.log(&home.only_id())).unwrap();
-    assert!(log.ends_with("[gco] no output for 700ms: SIGTERM, and SIGKILL after 10s\n"), "{log}");
+    assert!(log.ends_with("[gco] no output for 2s: SIGTERM, and SIGKILL after 10s\n"), "{log}");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn the_front_end_leaves_and_the_task_goes_on() {
     let home = Home::new();
     let gate = Gate::new(&home, "go");
     let running =
-        home.gco(run(&["--background-after", "200ms"], "echo up; read x <go; echo done; exit 5")).spawn();
+        home.gco(run(&["--background-after", "2s"], "echo up; read x <go; echo done; exit 5")).spawn();
     let output = running.wait().code(75).stdout("up\n");
     let id = home.only_id();
     drop(output.stderr(format!(
@@ -192,11 +192,12 @@ fn who_waits_for_a_slow_reader_is_not_silent() {
     let home = Home::new();
     let gate = Gate::new(&home, "go");
     // It writes and writes until nothing more fits anywhere, and then waits for somebody to read.
-    let script = "gco run --stall-timeout 500ms -- sh -c 'yes | head -c 8000000; echo last' | { read x <go; tail -n 1; }";
+    let script =
+        "gco run --stall-timeout 4s -- sh -c 'yes | head -c 8000000; echo last' | { read x <go; tail -n 1; }";
     let pipe = home.command("sh", ["-c", script]).spawn();
     home.until_running();
     // Longer than it may be silent.
-    home.gco(run(&["--timeout", "1500ms"], "sleep 1000")).run().code(124).stdout("").stderr("");
+    home.gco(run(&["--timeout", "4500ms"], "sleep 1000")).run().code(124).stdout("").stderr("");
     gate.open();
     pipe.wait().code(0).stdout("last\n").stderr("");
     let id = home.ids().into_iter().next().unwrap();

@@ -338,9 +338,9 @@ fn a_limit_of_time_begins_with_the_command() {
     let home = Home::new();
     let gate = Gate::new(&home, "go");
     let first = detached(&home, &["--group", "g"], "read x <go");
-    let second = detached(&home, &["--group", "g", "--timeout", "400ms"], "echo begun; sleep 1000");
+    let second = detached(&home, &["--group", "g", "--timeout", "2s"], "echo begun; sleep 1000");
     // Longer than it may take.
-    home.gco(["run", "--timeout", "600ms", "--", "sleep", "1000"]).run().code(124).stdout("").stderr("");
+    home.gco(["run", "--timeout", "2500ms", "--", "sleep", "1000"]).run().code(124).stdout("").stderr("");
     assert_eq!(state(&home, &second), "queued");
     gate.open();
     home.until_state(&first, "succeeded");

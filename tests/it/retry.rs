@@ -161,13 +161,13 @@ fn the_time_is_for_all_attempts_and_silence_for_each() {
     assert_eq!(home.record(&home.only_id())["error"], "timed out after 300ms");
     home.remove_tasks();
     let script = "echo x >>tries; test $(wc -l <tries) -ge 2 || sleep 1000";
-    let options = ["--retry", "1", "--retry-delay", "0s", "--stall-timeout", "300ms"];
+    let options = ["--retry", "1", "--retry-delay", "0s", "--stall-timeout", "2s"];
     home.gco(run(&options, script)).run().code(0).stdout("").stderr("");
     let log = String::from_utf8(home.log(&home.only_id())).unwrap();
     assert_eq!(
         log,
-        "[gco] no output for 300ms: SIGTERM, and SIGKILL after 10s\n\
-         [gco] attempt 1 of 2: no output for 300ms; the next begins now\n"
+        "[gco] no output for 2s: SIGTERM, and SIGKILL after 10s\n\
+         [gco] attempt 1 of 2: no output for 2s; the next begins now\n"
     );
 }
 

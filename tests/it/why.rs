@@ -163,7 +163,7 @@ fn one_that_was_cancelled_afterwards_was_not_ended_by_the_sender() {
     run.until_stdout("up\ngot\n");
     let id = home.only_id();
     let output =
-        home.gco(["tasks", "cancel", "--signal", "INT", "--grace", "200ms", &id]).run().code(0).stderr("");
+        home.gco(["tasks", "cancel", "--signal", "INT", "--grace", "2s", &id]).run().code(0).stderr("");
     let said = String::from_utf8(output.into_stdout()).unwrap();
     assert!(said.starts_with(&format!("{id} cancelled after ")), "{said}");
     run.wait().code(5).stdout("up\ngot\n").stderr("");
