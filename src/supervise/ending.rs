@@ -106,6 +106,8 @@ impl Supervisor {
         if let Some(publisher) = &self.publisher {
             publisher.finish();
         }
+        // What the command has written by now is in this record, and might be in no other for long.
+        self.measure(false);
         let record = record(&self.handover.facts, &self.status(None));
         if let Some(tracking) = &self.handover.tracking
             && let Err(error) = replace::replace(&tracking.dir, &self.handover.facts.id, &record)

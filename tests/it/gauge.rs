@@ -52,6 +52,22 @@ fn what_a_tool_writes_is_recognised_and_its_output_unchanged() {
     home.no_leftovers();
 }
 
+/// A detached task's record is written when its front-end leaves, with the output of until then; it was without the progress
+/// in that output, and the next record came half a minute later.
+#[test]
+fn a_record_with_a_line_has_the_progress_in_that_line() {
+    let home = Home::new();
+    let _gate = Gate::new(&home, "gate");
+    for _ in 0..20 {
+        let command =
+            ["run", "--detach", "--", "sh", "-c", "echo '[1/4] Building C object a.o'; read x <gate"];
+        let id = home.gco(command).run().code(0).stderr("").into_stdout();
+        let id = String::from_utf8(id).unwrap();
+        let record = home.until_record(id.trim_end(), "its line", |record| !record["last_message"].is_null());
+        assert_eq!(record["progress"]["current"], 1, "{record}");
+    }
+}
+
 #[test]
 fn units_are_counted_once_against_the_total() {
     let home = Home::new();
