@@ -378,7 +378,7 @@ impl Supervisor {
     }
 
     /// Whether what the command writes waits for a slow reader.
-    fn is_held_up(&self) -> bool {
+    pub(super) fn is_held_up(&self) -> bool {
         self.handover.spools.iter().any(Spool::is_full)
     }
 
@@ -387,15 +387,14 @@ impl Supervisor {
         if stopped != self.clocks.stopped.is_some() {
             self.clocks.set_stopped(stopped, awake());
             self.keep_clocks();
+            self.machine.changed();
         }
     }
 
     /// The command has written something.
     pub(super) fn heard(&mut self) {
-        if self.handover.limits.stall.is_some() {
-            self.clocks.hear(awake());
-            self.keep_clocks();
-        }
+        self.clocks.hear(awake());
+        self.keep_clocks();
     }
 
     /// Puts the clocks where a successor finds them.
