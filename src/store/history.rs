@@ -1,8 +1,8 @@
 //! What went before a running task: the latest successful runs of its command line in its directory.
 //!
 //! It is looked up only for tasks of which it would tell something: those that do not say how far they are, and those that
-//! are silent. A bounded number of records is read, and only those of the same name, however many tasks there are. What
-//! was found for a task is kept from one look to the next: what went before it does not change.
+//! are silent. However many tasks there are, a bounded number of records is read, those of the same name first, and each
+//! once in a look. What was found for a task is kept from one look to the next: what went before it does not change.
 
 use std::collections::{BinaryHeap, HashMap};
 use std::mem;
@@ -12,9 +12,9 @@ use super::scan::{Listed, NewestFirst};
 use super::{StatusDir, Task};
 use crate::task::id::tool_name;
 use crate::task::record::field;
-use crate::task::{Past, Silence, State, TaskId, past};
+use crate::task::{Past, Record, Silence, State, TaskId, past};
 
-/// So many records are looked at for a task. Finding ten runs among as many others is worth no more time than this takes.
+/// So many records are looked at for a task: what takes a few hundredths of a second.
 const MOST_RECORDS: usize = 500;
 
 /// What has been looked up.
@@ -23,6 +23,8 @@ pub struct History {
     known: HashMap<TaskId, Past>,
     /// From the look before, until it is asked for again.
     before: HashMap<TaskId, Past>,
+    /// The records that were read in this look, if they are of any use.
+    read: HashMap<TaskId, Option<Record>>,
 }
 
 impl History {
@@ -35,6 +37,7 @@ impl History {
     /// Another look at the tasks begins: what is not asked for in it will be forgotten.
     pub fn begin_look(&mut self) {
         self.before = mem::take(&mut self.known);
+        self.read.clear();
     }
 
     /// The runs before `task`, from among `others` and at `now`, in seconds since 1970. `None` if they would tell nothing.
@@ -45,9 +48,39 @@ impl History {
         if let Some(past) = self.known.get(&task.id) {
             return Some(past.clone());
         }
-        let past = self.before.remove(&task.id).unwrap_or_else(|| look_up(dir, task, others));
+        let past = self.before.remove(&task.id).unwrap_or_else(|| self.look_up(dir, task, others));
         self.known.insert(task.id.clone(), past.clone());
         Some(past)
+    }
+
+    fn look_up(&mut self, dir: &StatusDir, task: &Task, others: &NewestFirst) -> Past {
+        let this = Listed::from_id(&task.id);
+        let said = || task.record.text(field::TOOL).map(|tool| tool_name(tool.as_bytes()));
+        let tool = this.as_ref().and_then(Listed::tool).map(str::to_owned).or_else(said);
+        // Not sorted: a million of them cost one step each, and then only those that are taken cost more. A name may be another
+        // for each run, so it decides the order and no more; the ids of other tools do not say it.
+        let mut candidates: BinaryHeap<(bool, &Listed)> = others
+            .iter()
+            .filter(|other| other.id != task.id && this.as_ref().is_none_or(|this| *other < this))
+            .map(|other| (other.tool().is_none_or(|name| Some(name) == tool.as_deref()), other))
+            .collect();
+        let mut past = Past::default();
+        for _ in 0..MOST_RECORDS {
+            if past.is_enough() {
+                break;
+            }
+            let Some((_, other)) = candidates.pop() else { break };
+            if let Some(run) = self.success(dir, &other.id).filter(|run| run.is_run_of_same(&task.record)) {
+                past.add(run);
+            }
+        }
+        past
+    }
+
+    /// The record of task `id`, if it succeeded. One that cannot be read is no help.
+    fn success(&mut self, dir: &StatusDir, id: &TaskId) -> Option<&Record> {
+        let read = || read_record(dir, id).ok().filter(|record| record.state() == Some(State::Succeeded));
+        self.read.entry(id.clone()).or_insert_with(read).as_ref()
     }
 }
 
@@ -56,39 +89,13 @@ fn is_wanted(task: &Task, now: i64) -> bool {
     runs && (!past::says_how_far(&task.record) || Silence::of(&task.record, None, now).is_some())
 }
 
-fn look_up(dir: &StatusDir, task: &Task, others: &NewestFirst) -> Past {
-    let listed = Listed::from_id(&task.id);
-    let said = || task.record.text(field::TOOL).map(|tool| tool_name(tool.as_bytes()));
-    let tool = listed.as_ref().and_then(Listed::tool).map(str::to_owned).or_else(said);
-    // Not sorted: a million of them cost one step each, and then as many as are taken.
-    let mut candidates: BinaryHeap<&Listed> = others
-        .iter()
-        .filter(|other| other.tool().is_none_or(|name| Some(name) == tool.as_deref()))
-        .filter(|other| other.id != task.id && listed.as_ref().is_none_or(|this| *other < this))
-        .collect();
-    let mut past = Past::default();
-    for _ in 0..MOST_RECORDS {
-        if past.is_enough() {
-            break;
-        }
-        let Some(other) = candidates.pop() else { break };
-        // One that cannot be read is no help.
-        if let Ok(record) = read_record(dir, &other.id)
-            && record.is_run_of_same(&task.record)
-        {
-            past.add(&record);
-        }
-    }
-    past
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
     use crate::store::scan;
-    use crate::task::{Record, silence};
+    use crate::task::silence;
 
     type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -132,15 +139,14 @@ mod tests {
         let place = Place::new()?;
         let task = running("make-1795257472000-0")?;
         assert_eq!(place.typical(&task)?, None);
-        // Too old to count once there are newer ones, another command, another directory, another name, a failure, one that
-        // began later, one that cannot be read.
+        // Too old to count once there are newer ones, another command, another directory, a failure, one that began later, one
+        // that cannot be read.
         for (id, seconds, more) in [
             ("make-1795257400000-0", 1, ""),
             ("make-1795257401000-0", 1, ""),
             ("make-1795257402000-0", 1, ""),
             ("make-1795257460000-0", 1, r#","argv":["make","clean"]"#),
             ("make-1795257461000-0", 1, r#","cwd":"/b""#),
-            ("build-1795257462000-0", 1, ""),
             ("make-1795257463000-0", 1, r#","state":"failed""#),
             ("make-1795257473000-0", 1, ""),
         ] {
@@ -151,6 +157,11 @@ mod tests {
             place.run(&format!("make-17952574{}0000-0", n + 1), 100 + n as u64, "")?;
         }
         assert_eq!(place.typical(&task)?, Some(102));
+        // Those of another name count where there are not enough of its own.
+        place.run("nightly-1795257471000-0", 200, "")?;
+        assert_eq!(place.typical(&task)?, Some(102));
+        assert_eq!(place.typical(&running("make-1795257449000-0")?)?, Some(101));
+        assert_eq!(place.typical(&running("monthly-1795257472000-0")?)?, Some(103));
         // The id of another tool's task says neither its name nor its time.
         place.run("other", 300, "")?;
         assert_eq!(place.typical(&running("mine")?)?, Some(103));

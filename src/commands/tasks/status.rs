@@ -39,7 +39,7 @@ Examples:
 /// lines. Of a task that did not succeed it tells first why: how its command ended, the lines of its log that look like the
 /// cause, with their numbers, and the last ones of stderr. Only the last 8 MiB of the log are looked at for that.
 ///
-/// How far a task is that runs and does not say so is guessed from how long the last runs of the same name, command and
+/// How far a task is that runs and does not say so is guessed from how long the last runs of the same command in the same
 /// directory took that succeeded, five at most: '~63%, about 22 min left'. If it has been silent for longer than it or they ever
 /// were, for ten seconds at least, that is said as well.
 ///
