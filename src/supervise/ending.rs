@@ -98,8 +98,7 @@ impl Supervisor {
         }
         self.measure(false);
         if self.is_held_up() {
-            // It would say something if it could.
-            self.heard();
+            self.excuse();
         }
         let record = record(&self.handover.facts, &self.status(None));
         let keep = self.handover.retention;

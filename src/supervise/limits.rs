@@ -71,6 +71,12 @@ impl Clocks {
         }
     }
 
+    /// What it writes waits for a slow reader: it would say something if it could.
+    pub fn excuse(&mut self, now: Duration) {
+        self.heard = self.heard.map(|_| now);
+        self.lost_at_heard = self.lost_by(now);
+    }
+
     /// The command has ended: the silence it ended with counts as any.
     pub fn settle(&mut self, now: Duration) {
         self.longest = self.longest.max(self.silence(now).unwrap_or_default());
@@ -171,7 +177,11 @@ mod tests {
         clocks.set_stopped(false, 200 * S);
         clocks.settle(203 * S);
         assert_eq!((clocks.silence(203 * S), clocks.longest), (Some(6 * S), 6 * S));
+        clocks.excuse(230 * S);
+        clocks.settle(231 * S);
+        assert_eq!((clocks.silence(231 * S), clocks.longest), (Some(S), 6 * S), "held up is not silent");
         clocks.pause();
+        clocks.excuse(235 * S);
         clocks.hear(240 * S);
         assert_eq!(clocks.silence(250 * S), None);
         clocks.start(300 * S);

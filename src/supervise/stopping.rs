@@ -366,8 +366,7 @@ impl Supervisor {
             let grace = self.handover.grace;
             match over {
                 Over::Timeout => self.make_end(Cause::TimedOut, libc::SIGTERM, grace),
-                // It would say something if it could.
-                Over::Stall if self.is_held_up() => self.heard(),
+                Over::Stall if self.is_held_up() => self.excuse(),
                 Over::Stall => self.make_end(Cause::Silent, libc::SIGTERM, grace),
                 Over::Stay => {
                     self.handover.limits.leave = None;
@@ -394,6 +393,12 @@ impl Supervisor {
     /// The command has written something.
     pub(super) fn heard(&mut self) {
         self.clocks.hear(awake());
+        self.keep_clocks();
+    }
+
+    /// What the command writes waits, or has waited, for a slow reader: it was not silent.
+    pub(super) fn excuse(&mut self) {
+        self.clocks.excuse(awake());
         self.keep_clocks();
     }
 

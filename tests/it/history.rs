@@ -198,6 +198,26 @@ fn a_stopped_or_waiting_task_is_not_silent() {
 }
 
 #[test]
+fn a_task_that_waits_for_a_slow_reader_is_not_silent() {
+    let home = Home::new();
+    // More than gco keeps for the reader, who does not come for it for a while.
+    let script = "head -c 3000000 /dev/zero | tr '\\0' x";
+    let gate = Gate::new(&home, "go");
+    let pipeline = "gco run -- sh -c \"$1\" | (read x <go; wc -c)";
+    let running = home.command("sh", ["-c", pipeline, "sh", script]).spawn();
+    let id = home.until_running()["task_id"].as_str().unwrap().to_owned();
+    let full = home.until_record(&id, "all there is room for", |record| {
+        record["stdout_bytes"].as_u64().is_some_and(|bytes| bytes >= 1 << 20)
+    });
+    let held = Instant::now();
+    until_passed(held, 2500);
+    gate.open();
+    running.wait().code(0).stdout("3000000\n").stderr("");
+    let record = home.until_state(&id, "succeeded");
+    assert!(record["longest_silence_ms"].as_u64().unwrap() < 1250, "{full}\n{record}");
+}
+
+#[test]
 fn on_a_screen_guesses_are_marked_and_move() {
     if !are_here(&["tmux", "bash", "stty"]) {
         return;
