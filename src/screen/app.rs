@@ -9,7 +9,7 @@ use ratatui::crossterm::event::{
 use ratatui::layout::Position;
 
 use super::draw::{Areas, areas};
-use crate::task::{State, TaskId};
+use crate::task::{Silence, State, TaskId};
 
 /// A task as it stands in the list. All texts are fit for a screen.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +20,12 @@ pub struct Item {
     pub state: Option<State>,
     /// How long it has been under way, or was.
     pub time: String,
-    /// The hundredths that are done, if it runs and that is known.
+    /// The hundredths that are done, if it runs and that is known,
     pub percent: Option<f64>,
+    /// or guessed from earlier runs.
+    pub is_estimate: bool,
+    /// It is more silent than ever.
+    pub silence: Option<Silence>,
     /// What a filter is compared with: its id, its state and its labels, in small letters.
     pub words: String,
 }

@@ -8,7 +8,8 @@ use ratatui::text::{Line, Span};
 use super::app::{App, Item, Mode};
 use crate::task::State;
 use crate::view::bar::bar;
-use crate::view::words::{cut, cut_middle, width};
+use crate::view::hints;
+use crate::view::words::{cut, cut_middle, roughly, width};
 
 /// From so many columns on the log is beside the tasks, below that it is under them.
 const WIDE: u16 = 100;
@@ -135,12 +136,18 @@ fn heading(app: &App, columns: u16) -> String {
 fn task<'a>(item: &Item, columns: usize, is_chosen: bool, colour: bool) -> Line<'a> {
     let room = columns.saturating_sub(STATE + TIME + 4);
     let id = cut_middle(item.id.as_str(), room);
-    let state = match item.percent {
-        Some(percent) => format!("{} {:>3.0}%", bar(percent, BAR), percent.floor()),
-        None => item.state.map_or("unreadable", State::as_str).to_owned(),
+    let state = match (item.percent, item.silence) {
+        // That it may be stuck is the greater news.
+        (_, Some(silence)) => format!("silent {}", roughly(silence.lasts.as_secs())),
+        (Some(percent), None) => {
+            let mark = if item.is_estimate { "~" } else { "" };
+            format!("{} {:>4}", bar(percent, BAR), format!("{mark}{:.0}%", percent.floor()))
+        }
+        (None, None) => item.state.map_or("unreadable", State::as_str).to_owned(),
     };
     let mut style = Style::new();
-    if colour && let Some(foreground) = item.state.map_or(Some(Color::Red), colour_of) {
+    let by_state = item.state.map_or(Some(Color::Red), colour_of);
+    if colour && let Some(foreground) = item.silence.map_or(by_state, |_| Some(Color::Yellow)) {
         style = style.fg(foreground);
     }
     let mark = if is_chosen { "▸" } else { " " };
@@ -177,7 +184,13 @@ fn title(app: &App, columns: usize) -> String {
         (false, Some(_), _) => format!("{} lines below", app.log.len() - app.visible().end),
     };
     let room = columns.saturating_sub(what.len() + 4);
-    format!("─ {} {what}", cut_middle(item.id.as_str(), room))
+    let mut title = format!("─ {} {what}", cut_middle(item.id.as_str(), room));
+    // The panel says so itself.
+    if let Some(silent) = item.silence.as_ref().filter(|_| !app.shows_panel).and_then(hints::silence) {
+        title.push_str(", ");
+        title.push_str(&silent);
+    }
+    cut(&title, columns)
 }
 
 fn footer(app: &App) -> (String, Style) {
@@ -198,7 +211,7 @@ fn footer(app: &App) -> (String, Style) {
 mod tests {
     use super::*;
     use crate::screen::app::LogLine;
-    use crate::task::TaskId;
+    use crate::task::{Silence, TaskId};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
     use ratatui::crossterm::event::KeyCode;
@@ -209,7 +222,8 @@ mod tests {
         let mut app = App::new(columns, rows);
         let item = |id: &str, state, percent| -> Outcome<Item> {
             let time = "1h02m".to_owned();
-            Ok(Item { id: TaskId::parse(id)?, state: Some(state), time, percent, words: String::new() })
+            let (id, words) = (TaskId::parse(id)?, String::new());
+            Ok(Item { id, state: Some(state), time, percent, is_estimate: false, silence: None, words })
         };
         app.set_tasks(vec![
             item("build-1795257472000-0", State::Running, Some(62.5))?,
@@ -252,6 +266,22 @@ mod tests {
         let shown = screen(&app(120, 6)?)?;
         assert!(shown[1].contains("62%   1h02m │line 0"), "{shown:?}");
         assert!(shown[0].contains(" │─ build-1795257472000-0 following"), "{shown:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_guess_is_marked_and_a_silence_told() -> Outcome<()> {
+        let mut app = app(80, 9)?;
+        let mut items = app.items.clone();
+        items[0].is_estimate = true;
+        app.set_tasks(items.clone());
+        assert!(screen(&app)?[1].ends_with("███▏░ ~62%   1h02m"), "{:?}", screen(&app)?);
+        let seconds = std::time::Duration::from_secs;
+        items[0].silence = Some(Silence { lasts: seconds(540), longest_before: seconds(180) });
+        app.set_tasks(items);
+        let shown = screen(&app)?;
+        assert!(shown[1].ends_with("silent 9m    1h02m"), "{shown:?}");
+        assert_eq!(shown[3], "─ build-1795257472000-0 following, silent for 9m (longest before: 3m)");
         Ok(())
     }
 

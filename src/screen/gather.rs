@@ -8,11 +8,12 @@ use std::ffi::OsString;
 use std::fs::File;
 
 use super::app::{Item, LogLine};
-use super::table::{Row, shown};
+use super::table::{Beside, Row, shown};
 use crate::failure::{Failure, io_words};
 use crate::log::join::{Choice, Origin};
 use crate::log::last::{Wanted, last};
 use crate::observe::Subject;
+use crate::store::history::History;
 use crate::store::line::Places;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
@@ -21,7 +22,7 @@ use crate::store::{StatusDir, load};
 use crate::sys::descriptors::is_same;
 use crate::sys::time;
 use crate::sys::watch::Watch;
-use crate::task::{Progress, State, Stream, TaskId, span, text};
+use crate::task::{Progress, Silence, State, Stream, TaskId, span, text};
 use crate::view::Style;
 use crate::view::panel::{self, Around};
 use crate::view::why::Why;
@@ -39,6 +40,7 @@ const LOG: Wanted =
 pub struct Gathered {
     here: Here,
     rows: HashMap<TaskId, Row>,
+    history: History,
     /// The log that is watched.
     log: Option<File>,
 }
@@ -47,7 +49,7 @@ impl Gathered {
     /// Nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { here: Here::ask(), rows: HashMap::new(), log: None }
+        Self { here: Here::ask(), rows: HashMap::new(), history: History::new(), log: None }
     }
 
     /// The newest tasks. `heard` are the names that something happened to; none if there may be others.
@@ -81,11 +83,19 @@ impl Gathered {
         }
         let now = time::now();
         let mut items = Vec::new();
-        for listed in NewestFirst::from(listed).take(MOST_TASKS) {
+        let mut tasks = NewestFirst::from(listed);
+        self.history.begin_look();
+        while items.len() < MOST_TASKS
+            && let Some(listed) = tasks.next()
+        {
             let row = match before.remove(&listed.id).filter(is_over) {
                 Some(row) => row,
                 None => match load(dir, &listed.id, &self.here) {
-                    Ok(task) => Row::Task(Box::new(task), None),
+                    Ok(task) => {
+                        // What is left is older than it.
+                        let past = self.history.of(dir, &task, &tasks, now);
+                        Row::Task(Box::new(task), Beside { place: None, past })
+                    }
                     // Removed since its name was read.
                     Err(LoadError::Missing) => continue,
                     Err(error) => Row::Unreadable(listed.id.clone(), 0, error.to_string()),
@@ -130,8 +140,8 @@ impl Gathered {
     #[must_use]
     pub fn panel(&self, dir: &StatusDir, id: &TaskId, columns: usize) -> Vec<String> {
         match self.rows.get(id) {
-            Some(Row::Task(task, _)) => {
-                let place = Places::new().of(dir, task);
+            Some(Row::Task(task, Beside { past, .. })) => {
+                let beside = Beside { place: Places::new().of(dir, task), past: past.clone() };
                 let log = match &self.log {
                     Some(log) => log.metadata().map(|meta| meta.len()).map_err(|error| io_words(&error)),
                     None => Err("there is none".to_owned()),
@@ -140,7 +150,7 @@ impl Gathered {
                 let why = Why::of(id, &task.record, task.state, self.log.as_ref(), subject.open_times());
                 let around = Around { log_path: dir.log(id).to_string_lossy().into_owned(), log, why };
                 let style = Style { width: Some(columns), colour: false, now: time::now() };
-                panel::lines(&shown(task, place.as_ref()), &around, style)
+                panel::lines(&shown(task, &beside), &around, style)
             }
             Some(Row::Unreadable(_, _, error)) => vec![one_line(error)],
             None => Vec::new(),
@@ -159,20 +169,25 @@ fn is_over(row: &Row) -> bool {
 }
 
 fn item(id: &TaskId, row: &Row, now: i64) -> Item {
-    let Row::Task(task, _) = row else {
+    let Row::Task(task, beside) = row else {
         let words = format!("{id} unreadable").to_lowercase();
-        return Item { id: id.clone(), state: None, time: String::new(), percent: None, words };
+        let (id, time) = (id.clone(), String::new());
+        return Item { id, state: None, time, percent: None, is_estimate: false, silence: None, words };
     };
     let mut words = format!("{id} {}", task.state);
     for (key, value) in task.record.labels() {
         words.push_str(&format!(" {key}={value}"));
     }
-    let runs = task.state == State::Running;
+    let shown = shown(task, beside);
+    let told = Progress::of(&task.record).filter(|_| task.state == State::Running);
+    let estimate = shown.estimate(now);
     Item {
         id: id.clone(),
         state: Some(task.state),
-        time: shown(task, None).elapsed(now).map(span::brief).unwrap_or_default(),
-        percent: Progress::of(&task.record).filter(|_| runs).and_then(|progress| progress.percent()),
+        time: shown.elapsed(now).map(span::brief).unwrap_or_default(),
+        percent: estimate.map(|estimate| estimate.percent).or_else(|| told?.percent()),
+        is_estimate: estimate.is_some(),
+        silence: shown.silence(now).filter(Silence::is_unusual),
         words: words.to_lowercase(),
     }
 }

@@ -17,9 +17,9 @@ use crate::store::wait::HEARTBEAT;
 use crate::sys::pty::Size;
 use crate::sys::watch::Watch;
 use crate::sys::{time, window};
-use crate::task::TaskId;
 use crate::task::line::Place;
 use crate::task::record::field;
+use crate::task::{Past, TaskId};
 use crate::view::paint::Paint;
 use crate::view::table::Table;
 use crate::view::words::cut;
@@ -30,11 +30,20 @@ const IN_SECONDS: i64 = 60;
 /// How often a screen is looked at where no time changes but in minutes.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// What is known of a task that is not in its record.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Where it stands in line.
+    pub place: Option<Place>,
+    /// The runs of its command before it.
+    pub past: Option<Past>,
+}
+
 /// A row of the table.
 #[derive(Debug)]
 pub enum Row {
-    /// A task, and where it stands in line.
-    Task(Box<Task>, Option<Place>),
+    /// A task, and what was looked up about it.
+    Task(Box<Task>, Beside),
     /// A record that cannot be read: of which task, when it was written in seconds since 1970, and why.
     Unreadable(TaskId, i64, String),
 }
@@ -43,7 +52,7 @@ impl Row {
     /// Adds it to `table`.
     pub fn add_to(&self, table: &mut Table) {
         match self {
-            Row::Task(task, place) => table.add(&shown(task, place.as_ref())),
+            Row::Task(task, beside) => table.add(&shown(task, beside)),
             Row::Unreadable(id, written, error) => table.add_unreadable(id, *written, error),
         }
     }
@@ -65,8 +74,10 @@ impl Row {
 
 /// `task` as it is shown.
 #[must_use]
-pub fn shown<'a>(task: &'a Task, place: Option<&'a Place>) -> Shown<'a> {
-    Shown { id: &task.id, record: &task.record, state: task.state, is_alive: task.is_alive, place }
+pub fn shown<'a>(task: &'a Task, beside: &'a Beside) -> Shown<'a> {
+    let Task { id, record, state, is_alive } = task;
+    let (place, past) = (beside.place.as_ref(), beside.past.as_ref());
+    Shown { id, record, state: *state, is_alive: *is_alive, place, past }
 }
 
 /// What there is to show.
@@ -180,7 +191,10 @@ mod tests {
 
     fn row(id: &str, state: State, record: &str) -> Result<Row, Box<dyn std::error::Error>> {
         let record = Record::from_bytes(record.as_bytes())?;
-        Ok(Row::Task(Box::new(Task { id: TaskId::parse(id)?, record, state, is_alive: None }), None))
+        Ok(Row::Task(
+            Box::new(Task { id: TaskId::parse(id)?, record, state, is_alive: None }),
+            Beside::default(),
+        ))
     }
 
     fn rows(text: &str) -> Vec<String> {

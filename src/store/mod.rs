@@ -8,6 +8,7 @@ pub mod consumer;
 pub mod dir;
 pub mod events;
 pub mod handle;
+pub mod history;
 pub mod line;
 pub mod liveness;
 pub mod load;

@@ -71,6 +71,11 @@ impl Iterator for NewestFirst {
 }
 
 impl NewestFirst {
+    /// Those still to come, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Listed> {
+        self.0.iter()
+    }
+
     /// How many there are still to come.
     #[must_use]
     pub fn left(&self) -> usize {

@@ -93,7 +93,7 @@ pub(super) enum Cell {
     /// What the limits are measured by.
     Clocks,
     /// Which events are about to be noted, and which have been: two bits each.
-    Events = 65,
+    Events = 66,
     /// What the terminal of gco's caller is being used as: see `viewing`.
     Viewing,
     /// What it has been told to be: the marks of its screen.

@@ -208,6 +208,7 @@ impl Control {
             lost: at(4),
             lost_at_start: at(5),
             lost_at_heard: at(6),
+            longest: at(7),
         }
     }
 
@@ -221,8 +222,10 @@ impl Control {
             clocks.lost,
             clocks.lost_at_start,
             clocks.lost_at_heard,
+            clocks.longest,
         ];
-        for (n, at) in all.into_iter().enumerate() {
+        // From the end: a silence that is over is known to be before it is.
+        for (n, at) in all.into_iter().enumerate().rev() {
             self.cell(Cell::Clocks, n).store(nanos(at), Ordering::Release);
         }
     }
@@ -269,7 +272,13 @@ mod tests {
         control.clear_stop();
         assert_eq!(control.stop(), None);
         assert_eq!((control.begin_hook(), control.begin_hook()), (true, false));
-        let clocks = Clocks { began: S, stopped: Some(2 * S), lost_at_heard: 3 * S, ..Clocks::default() };
+        let clocks = Clocks {
+            began: S,
+            stopped: Some(2 * S),
+            lost_at_heard: 3 * S,
+            longest: 4 * S,
+            ..Clocks::default()
+        };
         control.set_clocks(&clocks);
         assert_eq!(control.clocks(), clocks);
         control.set_started(17, 4 * S);

@@ -66,10 +66,17 @@ impl Supervisor {
             log_truncated: control.lost() > 0,
             progress: self.gauge.progress(),
             units: (self.gauge.units.count(), self.gauge.units.last().map(str::to_owned)),
+            silence: self.clocks.silence(time::awake()).filter(|_| self.may_be_silent()),
+            longest_silence: self.clocks.started.map(|_| self.clocks.longest),
             tail: self.handover.journal.tail(),
             warnings,
             end,
         }
+    }
+
+    /// Whether there is a command that could say something.
+    fn may_be_silent(&self) -> bool {
+        self.machine.awaits_end() && self.clocks.stopped.is_none()
     }
 
     /// Whether it was `signal`, passed on from somebody, that asked for the end, and not gco itself since.
@@ -90,6 +97,9 @@ impl Supervisor {
             self.handover.warn(trouble);
         }
         self.measure(false);
+        if self.is_held_up() {
+            self.excuse();
+        }
         let record = record(&self.handover.facts, &self.status(None));
         let keep = self.handover.retention;
         if let Some(publisher) = &mut self.publisher {
@@ -197,6 +207,9 @@ impl Supervisor {
             self.stop_typing();
             self.start_no_more();
         }
+        let ago = self.handover.control.exit().map(|(.., at)| time::since_boot().saturating_sub(at));
+        self.clocks.settle(time::awake().saturating_sub(ago.unwrap_or_default()));
+        self.keep_clocks();
         self.count_what_is_owed();
         self.machine.ended(Instant::now());
         for stream in Stream::BOTH {

@@ -209,10 +209,10 @@ impl Journal {
         self.before_more = Some(word.to_owned());
     }
 
-    /// Whether the log has been removed from its directory.
+    /// Whether the log, or what tells when it was written, has been removed from its directory.
     #[must_use]
     pub fn is_unlinked(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| file.metadata().is_ok_and(|meta| meta.nlink() == 0))
+        self.file.as_ref().is_some_and(is_unlinked) || self.clock.is_unlinked()
     }
 
     /// Makes sure that what is in the log survives a power cut.
@@ -232,12 +232,12 @@ impl Journal {
     /// # Errors
     /// What the system says; the log is then written where nobody sees it.
     pub fn restore(&mut self, dir: &StatusDir, id: &TaskId) -> io::Result<bool> {
+        // The times first: whoever finds the log then finds them.
+        let timed = self.clock.restore(dir, id);
         let Some(old) = &self.file else { return Ok(false) };
         if old.metadata()?.nlink() > 0 {
-            return Ok(false);
+            return timed.map(|()| false);
         }
-        // The times first: whoever finds the log then finds them.
-        self.clock.restore(dir, id);
         let file = copy_back(old, dir, id, &dir.log(id))?;
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
         self.adopt(file)?;
@@ -351,6 +351,11 @@ impl Source {
     fn plain(stream: Stream, bytes: usize) -> Self {
         Self { stream, shown: bytes, written: bytes }
     }
+}
+
+/// Whether `file` has no name any more.
+fn is_unlinked(file: &File) -> bool {
+    file.metadata().is_ok_and(|meta| meta.nlink() == 0)
 }
 
 /// Puts a copy of `old`, a file of task `id` that has been removed, at `path`.

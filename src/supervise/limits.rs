@@ -45,27 +45,53 @@ pub struct Clocks {
     pub lost_at_start: Duration,
     /// How long it had been stopped when it was last heard.
     pub lost_at_heard: Duration,
+    /// The longest it has been silent for, as far as that is over.
+    pub longest: Duration,
 }
 
 impl Clocks {
-    /// The command runs: the first time, or once more.
+    /// The command runs: the first time, or once more. A successor may say so again: a silence goes on all the same.
     pub fn start(&mut self, now: Duration) {
         if self.started.is_none() {
             self.started = Some(now);
             self.lost_at_start = self.lost_by(now);
         }
-        self.hear(now);
+        if self.heard.is_none() {
+            self.heard = Some(now);
+            self.lost_at_heard = self.lost_by(now);
+        }
     }
 
-    /// Something was written.
+    /// Something was written. Between attempts that was somebody else.
     pub fn hear(&mut self, now: Duration) {
-        self.heard = Some(now);
+        if self.heard.is_some() {
+            self.settle(now);
+            self.heard = Some(now);
+            self.lost_at_heard = self.lost_by(now);
+        }
+    }
+
+    /// What it writes waits for a slow reader: it would say something if it could.
+    pub fn excuse(&mut self, now: Duration) {
+        self.heard = self.heard.map(|_| now);
         self.lost_at_heard = self.lost_by(now);
+    }
+
+    /// The command has ended: the silence it ended with counts as any.
+    pub fn settle(&mut self, now: Duration) {
+        self.longest = self.longest.max(self.silence(now).unwrap_or_default());
     }
 
     /// An attempt has ended.
     pub fn pause(&mut self) {
         self.heard = None;
+    }
+
+    /// How long the command has been silent, without the time it was stopped; `None` if there is none.
+    #[must_use]
+    pub fn silence(&self, now: Duration) -> Option<Duration> {
+        let lost = self.lost_by(now).saturating_sub(self.lost_at_heard);
+        self.heard.map(|heard| now.saturating_sub(heard).saturating_sub(lost))
     }
 
     /// The command was stopped, or goes on.
@@ -131,8 +157,35 @@ mod tests {
         assert_eq!(clocks.next(&limits), None);
         clocks.start(S);
         clocks.pause();
-        assert_eq!(clocks.next(&limits), Some((11 * S, Over::Timeout)));
+        clocks.hear(2 * S);
+        assert_eq!(clocks.next(&limits), Some((11 * S, Over::Timeout)), "somebody else was heard");
         clocks.start(6 * S);
         assert_eq!(clocks.next(&limits), Some((10 * S, Over::Stall)));
+    }
+    #[test]
+    fn the_longest_silence_is_kept() {
+        let mut clocks = Clocks::default();
+        assert_eq!(clocks.silence(50 * S), None, "who waits for his turn is not silent");
+        clocks.start(100 * S);
+        clocks.start(102 * S);
+        assert_eq!((clocks.silence(103 * S), clocks.longest), (Some(3 * S), Duration::ZERO));
+        clocks.hear(105 * S);
+        clocks.hear(107 * S);
+        assert_eq!((clocks.silence(108 * S), clocks.longest), (Some(S), 5 * S));
+        clocks.set_stopped(true, 110 * S);
+        assert_eq!(clocks.silence(200 * S), Some(3 * S));
+        clocks.set_stopped(false, 200 * S);
+        clocks.settle(203 * S);
+        assert_eq!((clocks.silence(203 * S), clocks.longest), (Some(6 * S), 6 * S));
+        clocks.excuse(230 * S);
+        clocks.settle(231 * S);
+        assert_eq!((clocks.silence(231 * S), clocks.longest), (Some(S), 6 * S), "held up is not silent");
+        clocks.pause();
+        clocks.excuse(235 * S);
+        clocks.hear(240 * S);
+        assert_eq!(clocks.silence(250 * S), None);
+        clocks.start(300 * S);
+        clocks.settle(301 * S);
+        assert_eq!((clocks.silence(301 * S), clocks.longest), (Some(S), 6 * S));
     }
 }

@@ -181,8 +181,12 @@ impl Supervisor {
         let from_spool = self.handover.echo == When::Always && !self.handover.is_terminal(stream);
         let shown = if from_spool { self.echoes[n].lets_go() } else { u64::MAX };
         let keep = self.handover.journal.taken(stream).min(shown);
+        let was_full = self.handover.spools[n].is_full();
         // If the kernel will not set a file position there is no room to be had; what is there stays right.
         let _ = self.handover.spools[n].rewind(keep);
+        if was_full && !self.handover.spools[n].is_full() {
+            self.excuse();
+        }
     }
 
     /// Whether there is something for where `stream` is shown.

@@ -9,7 +9,7 @@ use crate::sys::signals::Sender;
 use crate::task::outcome::{Outcome, signal_name};
 use crate::task::record::{SCHEMA, field};
 use crate::task::spec::Turn;
-use crate::task::{Progress, Record, State, TaskId, text};
+use crate::task::{Progress, Record, State, TaskId, silence, text};
 use serde_json::{Map, Value, json};
 
 /// What does not change while a task runs.
@@ -92,6 +92,10 @@ pub struct Status {
     pub progress: Option<Progress>,
     /// How many units of work are done, and the latest of them.
     pub units: (u64, Option<String>),
+    /// For how long the command has written nothing, if there is one that could,
+    pub silence: Option<Duration>,
+    /// and the longest that it was silent for before, once it was started.
+    pub longest_silence: Option<Duration>,
     /// The last lines, plain.
     pub tail: Vec<String>,
     /// What went wrong with the bookkeeping.
@@ -152,6 +156,7 @@ pub fn record(facts: &Facts, status: &Status) -> Record {
     if let Some(total) = facts.total {
         record.set(field::STACKS_TOTAL, total);
     }
+    silence::note(&mut record, status.silence, status.longest_silence, status.now);
     let last = status.tail.iter().rev().find(|line| !line.trim().is_empty());
     record.set(field::LAST_MESSAGE, last.map_or(Value::Null, |line| Value::from(line.as_str())));
     record.set(field::TAIL, status.tail.clone());

@@ -366,8 +366,7 @@ impl Supervisor {
             let grace = self.handover.grace;
             match over {
                 Over::Timeout => self.make_end(Cause::TimedOut, libc::SIGTERM, grace),
-                // It would say something if it could.
-                Over::Stall if self.is_held_up() => self.heard(),
+                Over::Stall if self.is_held_up() => self.excuse(),
                 Over::Stall => self.make_end(Cause::Silent, libc::SIGTERM, grace),
                 Over::Stay => {
                     self.handover.limits.leave = None;
@@ -378,7 +377,7 @@ impl Supervisor {
     }
 
     /// Whether what the command writes waits for a slow reader.
-    fn is_held_up(&self) -> bool {
+    pub(super) fn is_held_up(&self) -> bool {
         self.handover.spools.iter().any(Spool::is_full)
     }
 
@@ -387,15 +386,20 @@ impl Supervisor {
         if stopped != self.clocks.stopped.is_some() {
             self.clocks.set_stopped(stopped, awake());
             self.keep_clocks();
+            self.machine.changed();
         }
     }
 
     /// The command has written something.
     pub(super) fn heard(&mut self) {
-        if self.handover.limits.stall.is_some() {
-            self.clocks.hear(awake());
-            self.keep_clocks();
-        }
+        self.clocks.hear(awake());
+        self.keep_clocks();
+    }
+
+    /// What the command writes waits, or has waited, for a slow reader: it was not silent.
+    pub(super) fn excuse(&mut self) {
+        self.clocks.excuse(awake());
+        self.keep_clocks();
     }
 
     /// Puts the clocks where a successor finds them.

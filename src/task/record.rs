@@ -35,6 +35,7 @@ pub mod field {
     pub const DURATION_MS: &str = "duration_ms";
     pub const ELAPSED_SECONDS: &str = "elapsed_seconds";
     pub const ERROR: &str = "error";
+    pub const ESTIMATE: &str = "estimate";
     pub const EXIT_CODE: &str = "exit_code";
     pub const FINISHED_AT: &str = "finished_at";
     pub const GROUP: &str = "group";
@@ -47,6 +48,8 @@ pub mod field {
     pub const LOG_BYTES: &str = "log_bytes";
     pub const LOG_PATH: &str = "log_path";
     pub const LOG_TRUNCATED: &str = "log_truncated";
+    pub const LONGEST_SILENCE_MS: &str = "longest_silence_ms";
+    pub const LONGEST_SILENCE_SECONDS: &str = "longest_silence_seconds";
     pub const MAX_RSS_KIB: &str = "max_rss_kib";
     pub const OOM_KILLS: &str = "oom_kills";
     pub const PID: &str = "pid";
@@ -58,6 +61,8 @@ pub mod field {
     pub const SCHEMA: &str = "schema";
     pub const SIGNAL: &str = "signal";
     pub const SIGNALLED_BY: &str = "signalled_by";
+    pub const SILENT_SECONDS: &str = "silent_seconds";
+    pub const SILENT_SINCE: &str = "silent_since";
     pub const STACKS_COMPLETED: &str = "stacks_completed";
     pub const STACKS_TOTAL: &str = "stacks_total";
     pub const STARTED_AT: &str = "started_at";
@@ -223,6 +228,14 @@ impl Record {
         State::parse(self.text(field::STATE)?)
     }
 
+    /// Whether both are runs of the same command line in the same directory.
+    #[must_use]
+    pub fn is_run_of_same(&self, other: &Record) -> bool {
+        let same =
+            |name: &str| self.fields.get(name).is_some_and(|value| other.fields.get(name) == Some(value));
+        same(field::ARGV) && same(field::CWD)
+    }
+
     /// A field that is a process id.
     #[must_use]
     pub fn pid(&self, name: &str) -> Option<i32> {
@@ -276,6 +289,18 @@ mod tests {
         assert_eq!(record.time(field::STARTED_AT), Some(1_795_257_472));
         assert_eq!(record.labels().collect::<Vec<_>>(), [("a", "b")]);
         assert!(record.fields().contains_key("mine"));
+        Ok(())
+    }
+
+    #[test]
+    fn runs_of_the_same_command_are_known() -> Result<(), NotARecord> {
+        let record = |text: &str| Record::from_bytes(text.as_bytes());
+        let make = record(r#"{"argv":["make"],"cwd":"/a","tool":"x"}"#)?;
+        assert!(make.is_run_of_same(&record(r#"{"argv":["make"],"cwd":"/a","tool":"y"}"#)?));
+        for other in [r#"{"argv":["make"],"cwd":"/b"}"#, r#"{"argv":["make","-k"],"cwd":"/a"}"#, "{}"] {
+            assert!(!make.is_run_of_same(&record(other)?), "{other}");
+        }
+        assert!(!Record::new().is_run_of_same(&Record::new()), "where nothing is said nothing is the same");
         Ok(())
     }
 

@@ -123,7 +123,7 @@ mod tests {
     fn a_comparison_is_shown() -> Result<(), Box<dyn std::error::Error>> {
         let (id, other) = (TaskId::parse("a-2")?, TaskId::parse("a-1")?);
         let record = Record::from_bytes(br#"{"started_at":"2026-11-21T10:34:12Z"}"#)?;
-        let shown = |id, state| Shown { id, record: &record, state, is_alive: None, place: None };
+        let shown = |id, state| Shown { id, record: &record, state, is_alive: None, place: None, past: None };
         let (task, other) = (shown(&id, State::Failed), shown(&other, State::Succeeded));
         let line = |number, text: &str| Line { number, text: text.to_owned() };
         let parting = Parting {

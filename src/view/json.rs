@@ -12,16 +12,24 @@ use crate::task::TaskId;
 use crate::task::record::field;
 use crate::task::text::deceives;
 
-/// The record of a task as on disk, with the effective `state`, `is_alive`, the `task_id` that its file's name says, and its
-/// `place`, if it waits in a line and that is known.
+/// The record of a task as on disk, with what is true of it `now`, in seconds since 1970: the effective `state`, `is_alive`, the
+/// `task_id` that its file's name says, its `place`, if it waits in a line and that is known, an `estimate` of how far it is, if it
+/// does not say so itself, and how long it has been silent.
 #[must_use]
-pub fn record(task: &Shown<'_>) -> Value {
+pub fn record(task: &Shown<'_>, now: i64) -> Value {
     let mut fields: Map<String, Value> = task.record.fields().clone();
     fields.insert(field::TASK_ID.to_owned(), Value::from(task.id.as_str()));
     fields.insert(field::STATE.to_owned(), Value::from(task.state.as_str()));
     fields.insert(field::IS_ALIVE.to_owned(), task.is_alive.map_or(Value::Null, Value::from));
     if let Some(place) = task.place {
         fields.insert(field::PLACE.to_owned(), Value::from(place.number));
+    }
+    if let Some(estimate) = task.estimate(now) {
+        fields.insert(field::ESTIMATE.to_owned(), estimate.to_value());
+    }
+    if let Some(silence) = task.silence(now) {
+        fields.insert(field::SILENT_SECONDS.to_owned(), silence.lasts.as_secs().into());
+        fields.insert(field::LONGEST_SILENCE_SECONDS.to_owned(), silence.longest_before.as_secs().into());
     }
     Value::Object(fields)
 }
@@ -64,18 +72,19 @@ fn escape(json: &str) -> String {
 #[derive(Debug)]
 pub struct Listing<W> {
     out: W,
+    now: i64,
     any: bool,
     unreadable: Vec<Value>,
 }
 
 impl<W: Write> Listing<W> {
-    /// Begins a listing.
+    /// Begins a listing of what is true `now`, in seconds since 1970.
     ///
     /// # Errors
     /// What writing said.
-    pub fn begin(mut out: W) -> io::Result<Self> {
+    pub fn begin(mut out: W, now: i64) -> io::Result<Self> {
         out.write_all(b"{\"tasks\": [")?;
-        Ok(Self { out, any: false, unreadable: Vec::new() })
+        Ok(Self { out, now, any: false, unreadable: Vec::new() })
     }
 
     /// Adds a task.
@@ -85,7 +94,7 @@ impl<W: Write> Listing<W> {
     pub fn add(&mut self, task: &Shown<'_>) -> io::Result<()> {
         let between = if self.any { ",\n  " } else { "\n  " };
         self.any = true;
-        write!(self.out, "{between}{}", compact(&record(task)))
+        write!(self.out, "{between}{}", compact(&record(task, self.now)))
     }
 
     /// Adds a record that cannot be read.
@@ -111,20 +120,47 @@ impl<W: Write> Listing<W> {
 mod tests {
     use super::*;
     use crate::task::line::Place;
-    use crate::task::{LineName, Record, State};
+    use crate::task::{LineName, Past, Record, State, silence};
+    use std::time::Duration;
+
+    const NOW: i64 = 1_795_257_472;
 
     #[test]
     fn a_record_is_told_with_what_is_true_of_it() -> Result<(), Box<dyn std::error::Error>> {
         let id = TaskId::parse("a-1")?;
         let stored = Record::from_bytes(br#"{"state":"running","task_id":"../x","mine":[1],"argv":["a"]}"#)?;
-        let task = Shown { id: &id, record: &stored, state: State::Orphaned, is_alive: None, place: None };
+        let mut past = Past::default();
+        past.add(&Record::from_bytes(
+            br#"{"state":"succeeded","duration_ms":100000,"longest_silence_ms":7000}"#,
+        )?);
+        let task = Shown {
+            id: &id,
+            record: &stored,
+            state: State::Orphaned,
+            is_alive: None,
+            place: None,
+            past: None,
+        };
         let wanted = r#"{"argv":["a"],"is_alive":null,"mine":[1],"state":"orphaned","task_id":"a-1"}"#;
-        assert_eq!(compact(&record(&task)), wanted);
+        assert_eq!(compact(&record(&task, 0)), wanted);
         let place = Place { line: LineName::group("deploy")?, number: 2 };
         let queued = Shown { state: State::Queued, place: Some(&place), ..task };
-        assert_eq!(record(&queued)["place"], 2);
+        assert_eq!(record(&queued, 0)["place"], 2);
+        let runs = Shown { state: State::Running, is_alive: Some(true), past: Some(&past), ..task };
+        let stamp = |record: &mut Record, seconds| record.set_time(field::STARTED_AT, NOW - seconds);
+        let mut quiet = stored.clone();
+        stamp(&mut quiet, 63);
+        silence::note(&mut quiet, Some(Duration::from_secs(60)), Some(Duration::from_secs(3)), NOW);
+        let told = record(&Shown { record: &quiet, ..runs }, NOW);
+        assert_eq!(told["estimate"]["percent"], 63.0);
+        assert_eq!((&told["silent_seconds"], &told["longest_silence_seconds"]), (&60.into(), &7.into()));
+        quiet.set(field::STACKS_TOTAL, 3);
+        let told = record(&Shown { record: &quiet, ..runs }, NOW);
+        assert_eq!((told.get("estimate"), told["silent_seconds"].as_u64()), (None, Some(60)));
+        let over = Shown { record: &quiet, state: State::Succeeded, ..runs };
+        assert_eq!(record(&over, NOW).get("silent_seconds"), None);
         let mut out = Vec::new();
-        let mut listing = Listing::begin(&mut out)?;
+        let mut listing = Listing::begin(&mut out, 0)?;
         listing.add(&task)?;
         listing.add(&task)?;
         listing.add_unreadable(&id, "it is empty");
@@ -138,7 +174,7 @@ mod tests {
     #[test]
     fn an_empty_listing_is_one_all_the_same() -> io::Result<()> {
         let mut out = Vec::new();
-        Listing::begin(&mut out)?.end()?;
+        Listing::begin(&mut out, 0)?.end()?;
         assert_eq!(out, b"{\"tasks\": []}\n");
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 pub mod bar;
 pub mod diff;
+pub mod hints;
 pub mod json;
 pub mod line;
 pub mod lines;
@@ -19,8 +20,9 @@ pub mod words;
 use std::time::Duration;
 
 use crate::task::line::Place;
+use crate::task::past::Estimate;
 use crate::task::record::field;
-use crate::task::{Progress, Record, State, TaskId};
+use crate::task::{Past, Progress, Record, Silence, State, TaskId};
 
 /// A task as it is shown.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +37,8 @@ pub struct Shown<'a> {
     pub is_alive: Option<bool>,
     /// Where it stands in line, if it waits in one and that is known.
     pub place: Option<&'a Place>,
+    /// The runs of its command before it, if that was looked up.
+    pub past: Option<&'a Past>,
 }
 
 /// How what is shown is laid out.
@@ -82,6 +86,23 @@ impl Shown<'_> {
         }
     }
 
+    /// Whether it runs, as far as can be told from here.
+    fn runs(&self) -> bool {
+        self.state == State::Running && self.is_alive == Some(true)
+    }
+
+    /// How far it probably is, if it does not say so itself and earlier runs of its command tell.
+    #[must_use]
+    pub fn estimate(&self, now: i64) -> Option<Estimate> {
+        self.past.filter(|_| self.runs())?.estimate(self.record, self.elapsed(now)?)
+    }
+
+    /// How long it has written nothing, if that is worth a word.
+    #[must_use]
+    pub fn silence(&self, now: i64) -> Option<Silence> {
+        if self.runs() { Silence::of(self.record, self.past, now) } else { None }
+    }
+
     /// What a queued task waits for: `2nd in group 'deploy'`, `after build-1-0 and 2 more`. `None` if it is not queued, or
     /// that is not known.
     #[must_use]
@@ -119,8 +140,9 @@ mod tests {
             br#"{"started_at":"2026-11-21T10:00:00Z","elapsed_seconds":5,"updated_at":"2026-11-21T10:00:05Z"}"#,
         )?;
         let now = 1_795_255_200 + 90;
-        let elapsed =
-            |state, is_alive| Shown { id: &id, record: &record, state, is_alive, place: None }.elapsed(now);
+        let elapsed = |state, is_alive| {
+            Shown { id: &id, record: &record, state, is_alive, place: None, past: None }.elapsed(now)
+        };
         assert_eq!(elapsed(State::Running, Some(true)), Some(Duration::from_secs(90)));
         assert_eq!(elapsed(State::Orphaned, Some(true)), Some(Duration::from_secs(90)));
         assert_eq!(elapsed(State::Orphaned, Some(false)), Some(Duration::from_secs(5)));
@@ -142,7 +164,14 @@ mod tests {
             ("{}", None),
         ] {
             let record = Record::from_bytes(text.as_bytes())?;
-            let task = Shown { id: &id, record: &record, state: State::Running, is_alive: None, place: None };
+            let task = Shown {
+                id: &id,
+                record: &record,
+                state: State::Running,
+                is_alive: None,
+                place: None,
+                past: None,
+            };
             assert_eq!(task.progress().as_deref(), shown, "{text}");
         }
         Ok(())
@@ -155,8 +184,9 @@ mod tests {
         let one = Record::from_bytes(br#"{"after":["b-1"]}"#)?;
         let none = Record::from_bytes(br#"{"after":"b-1"}"#)?;
         let place = Place { line: LineName::group("deploy")?, number: 2 };
-        let waits_for =
-            |record, state, place| Shown { id: &id, record, state, is_alive: Some(false), place }.waits_for();
+        let waits_for = |record, state, place| {
+            Shown { id: &id, record, state, is_alive: Some(false), place, past: None }.waits_for()
+        };
         let queued = |record, place| waits_for(record, State::Queued, place);
         assert_eq!(queued(&after, None).as_deref(), Some("after b-1 and 2 more"));
         assert_eq!(queued(&one, None).as_deref(), Some("after b-1"));

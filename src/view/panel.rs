@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::paint::Paint;
 use super::why::{self, Why};
 use super::words::{ago, cut, grouped, indented_line, one_line, quote};
-use super::{Shown, Style};
+use super::{Shown, Style, hints};
 use crate::task::record::field;
 use crate::task::{Record, State, size, span, timestamp};
 
@@ -59,6 +59,10 @@ impl Panel {
         if let Some(more) = remark(task) {
             line.push_str("  ");
             Paint::Dim.put(&mut line, more, self.style.colour);
+        }
+        if let Some(silent) = task.silence(self.style.now).as_ref().and_then(hints::silence) {
+            line.push_str("  ");
+            Paint::Bad.put(&mut line, &silent, self.style.colour);
         }
         self.lines.push(line);
     }
@@ -156,6 +160,9 @@ impl Panel {
         if let Some(done) = task.progress() {
             let last = task.line(field::LAST_STACK).map(|last| format!(", last {last}")).unwrap_or_default();
             self.field("progress", &format!("{done}{last}"));
+        }
+        if let Some(estimate) = task.estimate(now) {
+            self.field("progress", &hints::estimate(&estimate));
         }
     }
 
@@ -271,7 +278,7 @@ fn remark(task: &Shown<'_>) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::task::line::Place;
-    use crate::task::{LineName, TaskId};
+    use crate::task::{LineName, Past, TaskId};
 
     fn shown(json: &str, state: State, is_alive: Option<bool>) -> Result<String, Box<dyn std::error::Error>> {
         shown_in_line(json, state, is_alive, None)
@@ -288,7 +295,7 @@ mod tests {
         let around =
             Around { log_path: "/s/deploy-1795257252000-0.log".to_owned(), log: Ok(12_345), why: None };
         let style = Style { width: Some(40), colour: false, now: 1_795_257_472 };
-        let task = Shown { id: &id, record: &record, state, is_alive, place };
+        let task = Shown { id: &id, record: &record, state, is_alive, place, past: None };
         Ok(lines(&task, &around, style).join("\n"))
     }
 
@@ -341,6 +348,34 @@ deploy-1795257252000-0  failed
         assert!(text.contains("supervisor  6, gone") && text.contains("pid         7, running"), "{text}");
         let text = shown("{}", State::Running, None)?;
         assert!(text.contains("not started yet"), "{text}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_guessed_is_told() -> Result<(), Box<dyn std::error::Error>> {
+        let mut past = Past::default();
+        past.add(&Record::from_bytes(
+            br#"{"state":"succeeded","duration_ms":350000,"longest_silence_ms":9000}"#,
+        )?);
+        let id = TaskId::parse("deploy-1795257252000-0")?;
+        let record = Record::from_bytes(
+            br#"{"started_at":"2026-11-21T10:34:12Z","silent_since":"2026-11-21T10:35:12Z"}"#,
+        )?;
+        let around = Around { log_path: String::new(), log: Ok(0), why: None };
+        let style = Style { width: Some(40), colour: false, now: 1_795_257_472 };
+        let told = |is_alive| {
+            let state = State::Running;
+            let task = Shown { id: &id, record: &record, state, is_alive, place: None, past: Some(&past) };
+            lines(&task, &around, style).join("\n")
+        };
+        let text = told(Some(true));
+        assert!(
+            text.starts_with("deploy-1795257252000-0  running  silent for 2m (longest before: 9s)\n"),
+            "{text}"
+        );
+        assert!(text.contains("\n  progress    ~62%, about 3 min left (from the last run)\n"), "{text}");
+        let unknown = told(None);
+        assert!(!unknown.contains("silent") && !unknown.contains("progress"), "{unknown}");
         Ok(())
     }
 

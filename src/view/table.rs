@@ -6,7 +6,7 @@
 use super::bar::bar;
 use super::paint::Paint;
 use super::words::{ago, cut, cut_middle, one_line, width};
-use super::{Shown, Style};
+use super::{Shown, Style, hints};
 use crate::task::record::field;
 use crate::task::{Progress, State, TaskId, span};
 
@@ -32,6 +32,8 @@ const BAR: usize = 10;
 const SHORT_BAR: usize = 5;
 /// From so many columns on there is room.
 const ROOMY: usize = 72;
+/// From so many on there is room for the time that is left.
+const VERY_ROOMY: usize = 100;
 
 /// A table that is being filled.
 #[derive(Debug)]
@@ -63,25 +65,35 @@ impl Table {
     }
 
     fn progress(&self, task: &Shown<'_>) -> Option<String> {
+        let has = |columns| self.style.width.is_none_or(|width| width >= columns);
+        let bar = |percent| bar(percent, if has(ROOMY) { BAR } else { SHORT_BAR });
+        if let Some(estimate) = task.estimate(self.style.now) {
+            return Some(match self.bars {
+                true => format!("{} {:>4}", bar(estimate.percent), hints::percent(&estimate)),
+                false if has(VERY_ROOMY) => hints::brief_estimate(&estimate),
+                false => hints::percent(&estimate),
+            });
+        }
         let percent = Progress::of(task.record).and_then(|progress| progress.percent());
         match percent.filter(|_| self.bars && task.state == State::Running) {
-            Some(percent) => {
-                let is_roomy = self.style.width.is_none_or(|width| width >= ROOMY);
-                let bar = bar(percent, if is_roomy { BAR } else { SHORT_BAR });
-                // Like the bar, it says 100 at the end only.
-                Some(format!("{bar} {:>3.0}%", percent.floor()))
-            }
+            // Like the bar, it says 100 at the end only.
+            Some(percent) => Some(format!("{} {:>3.0}%", bar(percent), percent.floor())),
             None => task.progress(),
         }
     }
 
+    /// What it waits for, that it is silent, or what it said last.
+    fn message(&self, task: &Shown<'_>) -> Option<String> {
+        let said = || task.line(field::LAST_MESSAGE).or_else(|| task.line(field::ERROR));
+        if let Some(silent) = task.silence(self.style.now).as_ref().and_then(hints::silence) {
+            return Some(said().map_or_else(|| silent.clone(), |said| format!("{silent}; {said}")));
+        }
+        task.waits_for().or_else(said)
+    }
+
     /// Adds a task.
     pub fn add(&mut self, task: &Shown<'_>) {
-        let message = task
-            .waits_for()
-            .or_else(|| task.line(field::LAST_MESSAGE))
-            .or_else(|| task.line(field::ERROR))
-            .unwrap_or_default();
+        let message = self.message(task).unwrap_or_default();
         self.push(
             [
                 task.id.to_string(),
@@ -188,7 +200,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::Record;
+    use crate::task::{Past, Record};
 
     const NOW: i64 = 1_795_257_472;
 
@@ -207,6 +219,7 @@ mod tests {
             state: State::Running,
             is_alive: None,
             place: None,
+            past: None,
         });
         table.add(&Shown {
             id: &id("backup-1795251600000-0")?,
@@ -214,6 +227,7 @@ mod tests {
             state: State::Failed,
             is_alive: None,
             place: None,
+            past: None,
         });
         table.add_unreadable(&id("x-1795251600000-0")?, NOW - 86_400, "it is empty");
         Ok(table)
@@ -231,6 +245,36 @@ mod tests {
                 "x-1795251600000-0       unreadable  1d ago                    it is empty",
             ]
         );
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_guessed_is_marked() -> Result<(), Box<dyn std::error::Error>> {
+        let mut past = Past::default();
+        past.add(&Record::from_bytes(br#"{"state":"succeeded","duration_ms":350000}"#)?);
+        let id = TaskId::parse("build-1795257252000-0")?;
+        let row = |width: usize, bars: bool, more: &str| -> Result<String, Box<dyn std::error::Error>> {
+            let mut table =
+                Table { bars, ..Table::new(Style { width: Some(width), colour: false, now: NOW }) };
+            let text = format!(r#"{{"started_at":"2026-11-21T10:34:12Z"{more}}}"#);
+            let record = Record::from_bytes(text.as_bytes())?;
+            let (state, is_alive) = (State::Running, Some(true));
+            table.add(&Shown { id: &id, record: &record, state, is_alive, place: None, past: Some(&past) });
+            let lines: Vec<String> = table.lines().collect();
+            Ok(lines[1]
+                .strip_prefix("build-1795257252000-0  running  3m ago   3m40s  ")
+                .unwrap_or("")
+                .to_owned())
+        };
+        assert_eq!(row(120, false, "")?, "~62%, 3m left");
+        assert_eq!(row(80, false, "")?, "~62%");
+        assert_eq!(row(80, true, "")?, "██████▎░░░ ~62%");
+        assert_eq!(row(70, true, "")?, "███▏░ ~62%");
+        assert_eq!(row(120, true, r#","stacks_total":4,"stacks_completed":1"#)?, "██▌░░░░░░░  25%");
+        let silent = r#","silent_since":"2026-11-21T10:35:12Z","longest_silence_ms":61000"#;
+        assert_eq!(row(120, false, silent)?, "~62%, 3m left  silent for 2m (longest before: 1m)");
+        let said = format!(r#"{silent},"last_message":"linking""#);
+        assert_eq!(row(120, false, &said)?, "~62%, 3m left  silent for 2m (longest before: 1m); linking");
         Ok(())
     }
 

@@ -84,17 +84,22 @@ pub fn cut_middle(id: &str, most: usize) -> String {
 #[must_use]
 pub fn ago(at: i64, now: i64) -> String {
     let seconds = now.saturating_sub(at);
-    let size = |seconds: u64| match seconds {
+    match seconds {
+        -1..2 => "just now".to_owned(),
+        2..2_592_000 => format!("{} ago", roughly(seconds.unsigned_abs())),
+        -86_400..-1 => format!("in {}", roughly(seconds.unsigned_abs())),
+        _ => timestamp::format(at).chars().take("2026-11-21".len()).collect(),
+    }
+}
+
+/// So many seconds in their largest unit: `12s`, `3m`, `2h`, `5d`.
+#[must_use]
+pub fn roughly(seconds: u64) -> String {
+    match seconds {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m", seconds / 60),
         3600..86_400 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86_400),
-    };
-    match seconds {
-        -1..2 => "just now".to_owned(),
-        2..2_592_000 => format!("{} ago", size(seconds.unsigned_abs())),
-        -86_400..-1 => format!("in {}", size(seconds.unsigned_abs())),
-        _ => timestamp::format(at).chars().take("2026-11-21".len()).collect(),
     }
 }
 

@@ -73,6 +73,16 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (field::LOG_TRUNCATED, "boolean", "Whether any output is not in the log."),
     (field::WARNINGS, "array of strings", "What went wrong with the bookkeeping."),
     (field::LABELS, "object of strings", "The labels."),
+    (
+        field::SILENT_SINCE,
+        "timestamp",
+        "Since when the command has written nothing, or from its start; later by the time that it was stopped. There while it runs.",
+    ),
+    (
+        field::LONGEST_SILENCE_MS,
+        "integer",
+        "The longest that it was silent for before, in milliseconds; once it has ended, also up to its end. There once it has been started.",
+    ),
     (field::QUEUED_AT, "timestamp", "When the task was told to wait, if it had to."),
     (field::GROUP, "string", "The group, of which so many run at once."),
     (field::KEY, "string", "The key, with which one runs at once."),
@@ -349,6 +359,9 @@ fn no_field_is_missing() {
     let mut told: BTreeSet<&str> = FIELDS.iter().map(|(name, ..)| *name).collect();
     assert_eq!(told.len(), FIELDS.len(), "one of them twice");
     assert!(told.remove(PID_NAMESPACE) && told.insert(field::IS_ALIVE));
-    assert!(told.insert(field::PLACE) && told.insert(field::REASON));
+    // What readers add.
+    let added =
+        [field::ESTIMATE, field::LONGEST_SILENCE_SECONDS, field::PLACE, field::REASON, field::SILENT_SECONDS];
+    assert!(added.into_iter().all(|name| told.insert(name)));
     assert_eq!(told, declared);
 }

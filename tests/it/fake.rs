@@ -38,6 +38,13 @@ impl Fake {
         fake.finish("succeeded");
     }
 
+    /// A task that succeeded, with these fields in its record.
+    pub fn over_with(home: &Home, id: &str, more: Value) {
+        let fake = Fake::start(home, id);
+        fake.record_with("succeeded", more);
+        fs::remove_file(fake.dir.join(format!(".{id}.lock"))).unwrap();
+    }
+
     pub fn log_path(&self) -> PathBuf {
         self.dir.join(format!("{}.log", self.id))
     }

@@ -1,5 +1,7 @@
 //! `gco run --timeout`, `--stall-timeout`, `--background-after`: what takes too long, is silent too long, or is left.
 
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -81,6 +83,33 @@ fn a_supervisor_killed_meanwhile_does_not_stop_the_clock() {
     send(home.the_gco("gco-supervisor"), Signal::SIGKILL);
     running.wait().code(124).stdout("up\n").stderr("");
     too_long(&home, "timed out after 1s");
+}
+
+#[test]
+fn supervisors_killed_meanwhile_do_not_put_off_the_end_of_a_silence() {
+    let home = Home::new();
+    let mut running = home.gco(run(&["--stall-timeout", "1s"], "echo up; sleep 1000")).spawn();
+    running.until_stdout("up\n");
+    home.until_running();
+    let mut killed = Instant::now();
+    let mut kills = 0;
+    eventually("an end, whoever is killed", || {
+        if running.has_ended() {
+            return Some(());
+        }
+        // No supervisor lives long enough to see it all.
+        if killed.elapsed() >= Duration::from_millis(400) {
+            for supervisor in home.gcos("gco-supervisor") {
+                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor), Signal::SIGKILL);
+                kills += 1;
+            }
+            killed = Instant::now();
+        }
+        None
+    });
+    assert!(kills > 0);
+    running.wait().code(124).stdout("up\n").stderr("");
+    too_long(&home, "no output for 1s");
 }
 
 #[test]

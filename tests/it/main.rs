@@ -14,6 +14,7 @@ mod finish;
 mod gauge;
 mod grandchild;
 mod harness;
+mod history;
 mod hostile;
 mod house;
 mod inherit;

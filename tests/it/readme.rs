@@ -127,6 +127,11 @@ fn lasting_word(word: &str) -> String {
     if is_span {
         return "<span>".to_owned();
     }
+    // An estimate.
+    let is_percent = |text: &str| text.ends_with('%') && text.starts_with(|c: char| c.is_ascii_digit());
+    if word.strip_prefix('~').is_some_and(is_percent) {
+        return "~<percent>".to_owned();
+    }
     // The milliseconds in an id.
     let is_millis = |part: &&str| part.len() == 13 && part.bytes().all(|b| b.is_ascii_digit());
     word.split('-').map(|part| if is_millis(&part) { "<millis>" } else { part }).collect::<Vec<_>>().join("-")
@@ -273,5 +278,5 @@ fn what_differs_each_time_is_left_out_and_nothing_else() {
         "TASK  STATE\na.b-1795262527243-0   failed  5s ago   1m02s    3 of 90\n  pid         4240, gone\n";
     assert_eq!(lasting(shown), "TASK STATE\na.b-<millis>-0 failed <span> ago <span> 3 of 90\npid …\n");
     assert_eq!(lasting("exit code   3\n"), "exit code 3\n");
-    assert_eq!(lasting_word("90"), "90");
+    assert_eq!((lasting_word("90"), lasting_word("~63%")), ("90".to_owned(), "~<percent>".to_owned()));
 }

@@ -104,6 +104,37 @@ fn it_comes_back_with_the_log() {
 }
 
 #[test]
+fn it_comes_back_alone_as_well() {
+    let home = Home::new();
+    let gate = Gate::new(&home, "go");
+    let run = home.gco(["run", "--", "sh", "-c", "echo one; read x <go; echo two; read x <go"]).spawn();
+    let id = home.until_running()["task_id"].as_str().unwrap().to_owned();
+    home.until_log(&id, "[stdout] one\n");
+    let before = times(&home, &id).at(0).unwrap();
+    let log = fs::metadata(home.tasks().join(format!("{id}.log"))).unwrap().ino();
+    fs::remove_file(index(&home, &id)).unwrap();
+    until_next_tenth();
+    let opened = now();
+    gate.open();
+    // While the task still runs.
+    eventually("the index", || index(&home, &id).exists().then_some(()));
+    assert_eq!(fs::metadata(index(&home, &id)).unwrap().mode() & 0o7777, 0o600);
+    gate.open();
+    run.wait().code(0).stdout("one\ntwo\n").stderr("");
+    let mut times = times(&home, &id);
+    assert_eq!(times.at(0).unwrap(), before);
+    assert_eq!(times.since(opened).unwrap(), Some(b"[stdout] one\n".len() as u64));
+    assert_eq!(home.record(&id)["warnings"], serde_json::json!([]));
+    assert_eq!(
+        fs::metadata(home.tasks().join(format!("{id}.log"))).unwrap().ino(),
+        log,
+        "that was not touched"
+    );
+    home.until_quiet();
+    home.no_leftovers();
+}
+
+#[test]
 fn what_is_done_to_it_does_not_touch_the_command() {
     type Harm = fn(&Home, &str);
     let harms: [Harm; 3] = [

@@ -13,7 +13,6 @@ use crate::store::load::LoadError;
 use crate::store::scan::{self, Listed, NewestFirst};
 use crate::store::{StatusDir, Task, load, name};
 use crate::sys::{time, window};
-use crate::task::record::field;
 use crate::task::{State, TaskId};
 use crate::view::{Shown, Style, diff, json};
 
@@ -92,7 +91,7 @@ pub fn run(args: &Args) -> Result<i32> {
 
 fn shown(task: &Task) -> Shown<'_> {
     let Task { id, record, state, is_alive } = task;
-    Shown { id, record, state: *state, is_alive: *is_alive, place: None }
+    Shown { id, record, state: *state, is_alive: *is_alive, place: None, past: None }
 }
 
 fn task_of(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<Task, Failure> {
@@ -109,10 +108,6 @@ fn log_of(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<File, Failure> {
 
 /// The last run of the same command that succeeded before `task`, or else the newest that did.
 fn last_success(dir: &StatusDir, task: &Task, here: &Here) -> Result<Task, Failure> {
-    let same = |name: &str, other: &Task| match task.record.fields().get(name) {
-        Some(value) => other.record.fields().get(name) == Some(value),
-        None => false,
-    };
     let listed = scan::records(dir).map_err(|error| cannot(&task.id, &io_words(&error)))?;
     let mut is_before = false;
     let mut after = None;
@@ -126,7 +121,7 @@ fn last_success(dir: &StatusDir, task: &Task, here: &Here) -> Result<Task, Failu
         }
         // One that cannot be read is no help.
         let Ok(other) = load(dir, &id, here) else { continue };
-        if other.state != State::Succeeded || !same(field::ARGV, &other) || !same(field::CWD, &other) {
+        if other.state != State::Succeeded || !other.record.is_run_of_same(&task.record) {
             continue;
         }
         if is_before {

@@ -7,7 +7,8 @@ use anyhow::Result;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::failure::{Failure, io_words};
-use crate::screen::table::{self as screen, Picture, Row};
+use crate::screen::table::{self as screen, Beside, Picture, Row};
+use crate::store::history::History;
 use crate::store::line::Places;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
@@ -37,7 +38,8 @@ Examples:
 /// List tasks, newest first
 ///
 /// One line a task: its id, its state, when it started, how long it took or has been running, and the last line it wrote; if
-/// it is queued, what it waits for. A record that cannot be read has a line as well, which says why. On a terminal the
+/// it is queued, what it waits for. What is behind a ~ is guessed from earlier runs of the command, and one that is silent for
+/// longer than ever says so before its last line: see 'gco tasks status'. A record that cannot be read has a line as well, which says why. On a terminal the
 /// table is as wide as that.
 ///
 /// States are queued, running, succeeded, failed, cancelled, and orphaned: its record says it runs, but nobody supervises
@@ -100,17 +102,22 @@ fn label(text: &str) -> Result<(String, String), String> {
 pub fn run(args: &Args) -> Result<i32> {
     if args.watch {
         let path = StatusDir::location().map_err(|unusable| Failure::failed(unusable.to_string()))?;
-        return screen::watch(&path, |room| picture(args, room));
+        let mut history = History::new();
+        return screen::watch(&path, |room| picture(args, room, &mut history));
     }
     let (dir, tasks) = listed()?;
     let style =
         Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now: time::now() };
     let out = BufWriter::new(io::stdout().lock());
-    let mut rows =
-        if args.json { Rows::Json(Listing::begin(out)?) } else { Rows::Table(out, Table::new(style)) };
+    let mut rows = if args.json {
+        Rows::Json(Listing::begin(out, style.now)?)
+    } else {
+        Rows::Table(out, Table::new(style))
+    };
     let any = tasks.left() > 0;
     let rest = match &dir {
-        Some(dir) => each(dir, tasks, args, args.limit, style.now, |row| rows.add(&row))?,
+        Some(dir) => Look { dir, args, limit: args.limit, now: style.now, history: &mut History::new() }
+            .each(tasks, |row| rows.add(&row))?,
         None => 0,
     };
     let shown = rows.end()?;
@@ -134,12 +141,13 @@ fn listed() -> Result<(Option<StatusDir>, NewestFirst)> {
 }
 
 /// What `--watch` shows where there is `room` for so many tasks.
-fn picture(args: &Args, room: usize) -> Result<Picture> {
+fn picture(args: &Args, room: usize, history: &mut History) -> Result<Picture> {
     let (dir, tasks) = listed()?;
     let mut picture = Picture { any: tasks.left() > 0, ..Picture::default() };
     let limit = if args.limit == 0 { room } else { args.limit.min(room) };
     if let Some(dir) = &dir {
-        picture.rest = each(dir, tasks, args, limit, time::now(), |row| {
+        history.begin_look();
+        picture.rest = Look { dir, args, limit, now: time::now(), history }.each(tasks, |row| {
             picture.rows.push(row);
             Ok(())
         })?;
@@ -156,8 +164,8 @@ enum Rows<W: Write> {
 impl<W: Write> Rows<W> {
     fn add(&mut self, row: &Row) -> io::Result<()> {
         match (self, row) {
-            (Rows::Json(listing), Row::Task(task, place)) => {
-                return listing.add(&screen::shown(task, place.as_ref()));
+            (Rows::Json(listing), Row::Task(task, beside)) => {
+                return listing.add(&screen::shown(task, beside));
             }
             (Rows::Json(listing), Row::Unreadable(id, _, error)) => listing.add_unreadable(id, error),
             (Rows::Table(_, table), row) => row.add_to(table),
@@ -179,45 +187,52 @@ impl<W: Write> Rows<W> {
     }
 }
 
-/// Hands the tasks that are asked for to `take`, at most `limit` or, if that is 0, all of them, and gives the number of those
-/// that were not looked at any more.
-fn each(
-    dir: &StatusDir,
-    mut tasks: NewestFirst,
-    args: &Args,
+/// A look at the tasks.
+struct Look<'a> {
+    dir: &'a StatusDir,
+    args: &'a Args,
+    /// How many are shown at most; 0 for all.
     limit: usize,
     now: i64,
-    mut take: impl FnMut(Row) -> io::Result<()>,
-) -> io::Result<usize> {
-    let here = Here::ask();
-    let filter = Filter::new(args, now);
-    let mut places = Places::new();
-    let mut count = 0;
-    while limit == 0 || count < limit {
-        let Some(listed) = tasks.next() else { break };
-        let seconds = i64::try_from(listed.millis / 1000).unwrap_or(i64::MAX);
-        if filter.is_past(seconds) {
-            return Ok(0);
-        }
-        if !filter.may_be(&listed) {
-            continue;
-        }
-        match load(dir, &listed.id, &here) {
-            Ok(task) => {
-                if !filter.is_met_by(&task) {
-                    continue;
-                }
-                let place = places.of(dir, &task);
-                take(Row::Task(Box::new(task), place))?;
+    history: &'a mut History,
+}
+
+impl Look<'_> {
+    /// Hands those of `tasks` that are asked for to `take`, and gives the number of those that were not looked at any more.
+    fn each(self, mut tasks: NewestFirst, mut take: impl FnMut(Row) -> io::Result<()>) -> io::Result<usize> {
+        let Self { dir, args, limit, now, history } = self;
+        let here = Here::ask();
+        let filter = Filter::new(args, now);
+        let mut places = Places::new();
+        let mut count = 0;
+        while limit == 0 || count < limit {
+            let Some(listed) = tasks.next() else { break };
+            let seconds = i64::try_from(listed.millis / 1000).unwrap_or(i64::MAX);
+            if filter.is_past(seconds) {
+                return Ok(0);
             }
-            // Pruned since its name was read.
-            Err(LoadError::Missing) => continue,
-            Err(_) if !filter.takes_unreadable(&listed) => continue,
-            Err(error) => take(Row::Unreadable(listed.id, seconds, error.to_string()))?,
+            if !filter.may_be(&listed) {
+                continue;
+            }
+            match load(dir, &listed.id, &here) {
+                Ok(task) => {
+                    if !filter.is_met_by(&task) {
+                        continue;
+                    }
+                    let place = places.of(dir, &task);
+                    // What is left is older than it.
+                    let past = history.of(dir, &task, &tasks, now);
+                    take(Row::Task(Box::new(task), Beside { place, past }))?;
+                }
+                // Pruned since its name was read.
+                Err(LoadError::Missing) => continue,
+                Err(_) if !filter.takes_unreadable(&listed) => continue,
+                Err(error) => take(Row::Unreadable(listed.id, seconds, error.to_string()))?,
+            }
+            count += 1;
         }
-        count += 1;
+        Ok(tasks.left())
     }
-    Ok(tasks.left())
 }
 
 /// Which tasks are asked for.

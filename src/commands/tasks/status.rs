@@ -7,13 +7,15 @@ use anyhow::Result;
 
 use crate::failure::{Failure, io_words};
 use crate::observe::Subject;
+use crate::store::history::History;
 use crate::store::line::Places;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
+use crate::store::scan::{self, NewestFirst};
 use crate::store::{StatusDir, Task, load, name};
 use crate::sys::{time, window};
-use crate::task::TaskId;
 use crate::task::record::field;
+use crate::task::{Past, State, TaskId};
 use crate::view::panel::{self, Around};
 use crate::view::why::{self, Why};
 use crate::view::{Shown, Style, json};
@@ -27,7 +29,9 @@ Examples:
   The record, for a script:
     gco tasks status backup --json
   Why the newest task failed, for an agent:
-    gco tasks status --json | jq .reason";
+    gco tasks status --json | jq .reason
+  How far it probably is, and whether it may be stuck:
+    gco tasks status backup --json | jq '{estimate, silent_seconds, longest_silence_seconds}'";
 
 /// Show everything about one task
 ///
@@ -35,9 +39,15 @@ Examples:
 /// lines. Of a task that did not succeed it tells first why: how its command ended, the lines of its log that look like the
 /// cause, with their numbers, and the last ones of stderr. Only the last 8 MiB of the log are looked at for that.
 ///
+/// How far a task is that runs and does not say so is guessed from how long the last runs of the same command in the same
+/// directory took that succeeded, five at most: '~63%, about 22 min left'. If it has been silent for longer than it or they ever
+/// were, for ten seconds at least, that is said as well.
+///
 /// With --json it is the record as on disk, with the state as it really is, and is_alive: whether the
 /// command itself still runs, null if that cannot be told from here. Of a task that waits in line also place: 1 if it is
-/// next; of one that did not succeed also reason. 'gco tasks show' is the same command.
+/// next; of one that did not succeed also reason; of one that runs also estimate (percent; remaining_seconds, null if it takes
+/// longer than usual; runs; typical_seconds), and if it is silent silent_seconds and longest_silence_seconds, before.
+/// 'gco tasks show' is the same command.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = MORE)]
 pub struct Args {
@@ -65,20 +75,22 @@ pub fn run(args: &Args) -> Result<i32> {
         LoadError::Missing => name::unknown(&id),
         error => Failure::failed(format!("cannot read the record of '{id}': {error}")),
     })?;
+    let now = time::now();
     let place = Places::new().of(&dir, &task);
+    let past = past(&dir, &task, now);
     let Task { id, record, state, is_alive } = &task;
-    let shown = Shown { id, record, state: *state, is_alive: *is_alive, place: place.as_ref() };
+    let shown =
+        Shown { id, record, state: *state, is_alive: *is_alive, place: place.as_ref(), past: past.as_ref() };
     let why = why(&Subject { dir: &dir, id, here: &here }, &task);
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
-        let mut told = json::record(&shown);
+        let mut told = json::record(&shown, now);
         if let Some(why) = &why {
             told[field::REASON] = why::to_json(why);
         }
         out.write_all(json::pretty(&told).as_bytes())?;
     } else {
-        let style =
-            Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now: time::now() };
+        let style = Style { width: window::columns(io::stdout()), colour: window::takes_colour(), now };
         for line in panel::lines(&shown, &around(&dir, id, why), style) {
             writeln!(out, "{line}")?;
         }
@@ -91,6 +103,15 @@ pub fn run(args: &Args) -> Result<i32> {
 fn why(subject: &Subject<'_>, task: &Task) -> Option<Why> {
     let log = subject.open_log().ok().flatten();
     Why::of(&task.id, &task.record, task.state, log.as_ref(), subject.open_times())
+}
+
+/// What went before the task. That the directory cannot be read is no reason not to show what could be.
+fn past(dir: &StatusDir, task: &Task, now: i64) -> Option<Past> {
+    if task.state != State::Running {
+        return None;
+    }
+    let others = NewestFirst::from(scan::records(dir).unwrap_or_default());
+    History::new().of(dir, task, &others, now)
 }
 
 fn around(dir: &StatusDir, id: &TaskId, why: Option<Why>) -> Around {

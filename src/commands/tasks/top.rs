@@ -27,7 +27,8 @@ Examples:
 /// Watch tasks and their logs, full screen
 ///
 /// The newest 500 tasks, and the last 2,000 lines of the chosen one's log, which is followed. Both change as the tasks do.
-/// On a wide screen they are side by side. The mouse chooses and scrolls. Leaving changes nothing for the tasks.
+/// On a wide screen they are side by side. What is behind a ~ is guessed from earlier runs of the command, and a task that is silent
+/// for longer than ever says so in place of how far it is. The mouse chooses and scrolls. Leaving changes nothing for the tasks.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = MORE)]
 pub struct Args {}

@@ -6,7 +6,8 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn item(id: &str, state: State) -> Result<Item, Box<dyn std::error::Error>> {
     let words = format!("{id} {state}");
-    Ok(Item { id: TaskId::parse(id)?, state: Some(state), time: "3s".to_owned(), percent: None, words })
+    let (id, time) = (TaskId::parse(id)?, "3s".to_owned());
+    Ok(Item { id, state: Some(state), time, percent: None, is_estimate: false, silence: None, words })
 }
 
 fn app() -> Result<App, Box<dyn std::error::Error>> {

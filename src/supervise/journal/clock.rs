@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -73,14 +73,20 @@ impl Clock {
         }
     }
 
+    /// Whether the index has been removed from its directory.
+    pub fn is_unlinked(&self) -> bool {
+        self.file.as_ref().is_some_and(super::is_unlinked)
+    }
+
     /// Puts the index back if it has been removed from the directory.
-    pub fn restore(&mut self, dir: &StatusDir, id: &TaskId) {
-        let is_gone = |file: &File| file.metadata().is_ok_and(|meta| meta.nlink() == 0);
-        if let Some(file) = self.file.as_ref().filter(|file| is_gone(file))
-            && let Ok(copy) = super::copy_back(file, dir, id, &dir.times(id))
-        {
-            self.file = Some(copy);
+    ///
+    /// # Errors
+    /// What the system says; what comes is then noted where nobody sees it.
+    pub fn restore(&mut self, dir: &StatusDir, id: &TaskId) -> io::Result<()> {
+        if let Some(file) = self.file.as_ref().filter(|file| super::is_unlinked(file)) {
+            self.file = Some(super::copy_back(file, dir, id, &dir.times(id))?);
         }
+        Ok(())
     }
 }
 
