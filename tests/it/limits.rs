@@ -88,7 +88,7 @@ fn a_supervisor_killed_meanwhile_does_not_stop_the_clock() {
 #[test]
 fn supervisors_killed_meanwhile_do_not_put_off_the_end_of_a_silence() {
     let home = Home::new();
-    let mut running = home.gco(run(&["--stall-timeout", "1s"], "echo up; sleep 1000")).spawn();
+    let mut running = home.gco(run(&["--stall-timeout", "3s"], "echo up; sleep 1000")).spawn();
     running.until_stdout("up\n");
     home.until_running();
     let mut killed = Instant::now();
@@ -109,7 +109,7 @@ fn supervisors_killed_meanwhile_do_not_put_off_the_end_of_a_silence() {
     });
     assert!(kills > 0);
     running.wait().code(124).stdout("up\n").stderr("");
-    too_long(&home, "no output for 1s");
+    too_long(&home, "no output for 3s");
 }
 
 #[test]
