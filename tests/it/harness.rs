@@ -180,7 +180,8 @@ impl Home {
         });
     }
 
-    fn kill_all(&self) {
+    /// Kills everything that was started in this home.
+    pub fn kill_all(&self) {
         // What is killed may have started something in the meantime.
         for _ in 0..1000 {
             let left = self.processes();
