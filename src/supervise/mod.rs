@@ -41,6 +41,7 @@ pub mod keeper;
 pub mod limits;
 pub mod machine;
 pub mod message;
+mod notified;
 pub mod orphan;
 mod place;
 pub mod progress;

@@ -25,6 +25,7 @@ mod line;
 mod list;
 mod live;
 mod names;
+mod notify;
 mod options;
 mod oracle;
 mod order;

@@ -17,7 +17,7 @@ pub struct Gauging {
     ///
     /// The tools are: ansible, apt, cargo, cdk, cmake, curl, docker, git, ninja, npm, pip, pytest, rsync, terraform, tqdm and wget;
     /// and with auto whatever any of them writes, or a program that tells terminals about its progress (OSC 9;4). The output itself
-    /// is not changed.
+    /// is not changed. With none, NOTIFY_SOCKET is not set either.
     #[arg(long, value_name = "WHAT", default_value = "auto", value_parser = recognise)]
     progress: Recognise,
 
