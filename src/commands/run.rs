@@ -52,6 +52,7 @@ Environment:
   GCO_DISABLE_TASK_STATUS  1, true or yes: keep no files; --detach is then refused
   GCO_TASK_RETENTION       How many finished tasks are kept, 50 if not said, 0 for all
   GCO_ON_FINISH            What --on-finish is if it is not given
+  GCO_SHOW_PROGRESS        The same for --show-progress
 
 Examples:
   A build, under a name of its own:
@@ -77,6 +78,7 @@ Examples:
     gco run --progress-pattern 'step (?P<current>[0-9]+) of (?P<total>[0-9]+)' -- make -j8
     gco run --total 3 -- sh -c 'for s in a b c; do gco progress --unit $s; done'
     gco run -- systemd-notify --status 'copying, 40%'
+    gco run --show-progress never -- make -j8
   Tell somebody how it went:
     gco run --on-finish 'echo $GCO_TOOL: $GCO_STATE >>finished' -- make
   With a terminal, though gco itself has none; its full screen is kept in the log:
@@ -268,6 +270,7 @@ fn spec(args: Args) -> Result<Spec, Failure> {
         turn: args.order.turn()?,
         on_conflict: args.order.on_conflict(),
         pty: args.seat.pty(),
+        show_progress: args.gauging.shown(),
         log_screen: args.seat.log_screen,
         ends_on_hangup: args.seat.ends_on_hangup(),
         detach_keys: args.seat.detach_keys.0,

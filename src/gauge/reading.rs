@@ -228,6 +228,12 @@ impl Gauge {
         self.recognised = Some(progress);
     }
 
+    /// Whether the command tells its terminal itself how far it is.
+    #[must_use]
+    pub fn tells_terminals(&self) -> bool {
+        self.osc.is_some()
+    }
+
     /// How far the command is, as far as anybody knows.
     #[must_use]
     pub fn progress(&self) -> Option<Progress> {

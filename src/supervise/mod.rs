@@ -56,6 +56,7 @@ pub mod spool;
 mod stage;
 mod stopping;
 pub mod supervisor;
+pub mod taskbar;
 pub mod terminals;
 mod turn;
 mod typing;

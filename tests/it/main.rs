@@ -51,6 +51,7 @@ mod status;
 mod tail;
 mod tail_follow;
 mod tail_times;
+mod taskbar;
 mod terminal_bytes;
 mod terminal_choice;
 mod terminal_ends;

@@ -1,7 +1,10 @@
 //! The options of `gco run` that tell how far a command is.
 
+use clap::ValueEnum;
+
 use crate::gauge::choice;
-use crate::task::spec::Recognise;
+use crate::task::spec::{Recognise, ShowProgress};
+use crate::task::taskbar;
 
 /// These options.
 #[derive(Debug, clap::Args)]
@@ -27,12 +30,46 @@ pub struct Gauging {
     /// is a unit of work that is done.
     #[arg(long, value_name = "REGEX", conflicts_with = "progress", value_parser = pattern, allow_hyphen_values = true)]
     progress_pattern: Option<Recognise>,
+
+    /// Whether the terminal shows in its title or taskbar how far the command is
+    ///
+    /// Windows Terminal, ConEmu, Ghostty, WezTerm, iTerm2, mintty, Konsole and the terminals of GNOME do, in recent versions (OSC
+    /// 9;4). It is left to a command that does so itself, and there is none with '--pty never'.
+    #[arg(long, value_name = "WHEN", value_enum)]
+    show_progress: Option<ShowArg>,
+}
+
+/// What '--show-progress' is if it is not given.
+const SHOW_VARIABLE: &str = "GCO_SHOW_PROGRESS";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ShowArg {
+    /// If it is known that the terminal can, and no other program of a pipeline draws on it
+    Auto,
+    /// If stderr is a terminal
+    Always,
+    /// Not at all
+    Never,
 }
 
 impl Gauging {
     /// What is to be recognised.
     pub fn recognised(&self) -> Recognise {
         self.progress_pattern.as_ref().unwrap_or(&self.progress).clone()
+    }
+}
+
+impl Gauging {
+    /// Whether the terminal is to show how far the command is.
+    pub fn shown(&self) -> ShowProgress {
+        let variable = |name: &str| std::env::var(name).ok();
+        // A setting that makes no sense is as none: it must not keep anything from running.
+        let set = || ShowArg::from_str(&variable(SHOW_VARIABLE)?, false).ok();
+        match self.show_progress.or_else(set).unwrap_or(ShowArg::Auto) {
+            ShowArg::Auto if taskbar::is_shown_by(variable) => ShowProgress::Alone,
+            ShowArg::Auto | ShowArg::Never => ShowProgress::Never,
+            ShowArg::Always => ShowProgress::Always,
+        }
     }
 }
 
