@@ -4,6 +4,7 @@ mod follow;
 mod gauging;
 mod life;
 mod order;
+mod replay;
 mod seat;
 
 use std::ffi::{OsStr, OsString};
@@ -18,6 +19,7 @@ use self::follow::follow;
 use self::gauging::Gauging;
 use self::life::Life;
 use self::order::Order;
+use self::replay::Replaying;
 use self::seat::Seat;
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
 use crate::store::retention::DEFAULT_KEEP;
@@ -81,6 +83,8 @@ Examples:
     gco run --show-progress never -- make -j8
   Tell somebody how it went:
     gco run --on-finish 'echo $GCO_TOOL: $GCO_STATE >>finished' -- make
+  What a task has written, once more, to try something out:
+    gco run --replay backup --speed 10 --max-gap 2s --on-finish 'echo $GCO_STATE' | wc -l
   With a terminal, though gco itself has none; its full screen is kept in the log:
     gco run --pty always --log-screen -- ls --color
   It ends with the window that it was started in, and other keys leave it:
@@ -104,7 +108,7 @@ Examples:
 /// gco writes nothing of its own to stdout. On stderr, if that is a terminal, it says the task's id at the start, and at
 /// the end how the command failed if it did.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "gco run [OPTIONS] [--] COMMAND [ARGS]...", after_long_help = MORE)]
+#[command(override_usage = "gco run [OPTIONS] [--] COMMAND [ARGS]...\n       gco run [OPTIONS] --replay TASK", after_long_help = MORE)]
 pub struct Args {
     /// Name the task; the command's base name if not given
     ///
@@ -152,6 +156,9 @@ pub struct Args {
     gauging: Gauging,
 
     #[command(flatten)]
+    replaying: Replaying,
+
+    #[command(flatten)]
     seat: Seat,
 
     #[command(flatten)]
@@ -168,7 +175,7 @@ pub struct Args {
     ///
     /// Everything from COMMAND on belongs to it, options included. A command that begins with a dash needs '--' before it.
     #[arg(
-        required = true,
+        required_unless_present = "replay",
         trailing_var_arg = true,
         value_name = "COMMAND",
         value_hint = clap::ValueHint::CommandWithArguments
@@ -242,13 +249,16 @@ fn spec(args: Args) -> Result<Spec, Failure> {
     if labels.len() > MAX_LABELS {
         return Err(failed(format!("a task has at most {MAX_LABELS} labels")));
     }
-    let command = args.command.first().map(OsString::as_os_str).unwrap_or_default();
+    let replayed = args.replaying.command()?;
+    let name = args.name.as_deref().or(replayed.as_ref().map(|_| replay::NAME));
+    let argv = replayed.unwrap_or(args.command);
+    let command = argv.first().map(OsString::as_os_str).unwrap_or_default();
     if command.is_empty() {
         return Err(failed("the command is empty").hint("write it like: gco run -- make test"));
     }
     let base = Path::new(command).file_name().unwrap_or(command);
     Ok(Spec {
-        tool: id::tool_name(args.name.as_deref().map_or(base.as_bytes(), str::as_bytes)),
+        tool: id::tool_name(name.map_or(base.as_bytes(), str::as_bytes)),
         change_directory: args.cwd.is_some().then(|| directory.clone()),
         directory,
         environment,
@@ -279,7 +289,7 @@ fn spec(args: Args) -> Result<Spec, Failure> {
             .on_finish
             .or_else(|| std::env::var_os(HOOK_VARIABLE))
             .filter(|hook| !hook.is_empty()),
-        argv: args.command,
+        argv,
     })
 }
 

@@ -41,6 +41,7 @@ mod records;
 mod replay;
 mod retry;
 mod run;
+mod run_replay;
 mod screen;
 mod screen_jobs;
 mod screen_programs;
