@@ -3,6 +3,10 @@
 //! What the command shows is never torn: it stands between two of its characters and sequences, and not while the alternate
 //! screen is shown. A command that shows its own progress there is left alone. Whatever becomes of the command, of this process and
 //! of the caller, the terminal is told in the end that there is no progress any more.
+//!
+//! No variable is set to make programs send the sequence. Those that ask look at what the terminal sets, which they find as it is; the
+//! one variable that only asks for the sequence is cargo's, and it would outweigh what the user has configured there. What
+//! cargo would send stands in its bar, too, which is recognised.
 
 use super::control::{Cell, Control, Phase};
 use super::supervisor::Supervisor;

@@ -74,7 +74,12 @@ fn others_are_told_nothing() {
     };
     assert!(run(&[], "always"));
     assert!(!run(&["--show-progress", "never"], "always"));
-    assert!(!run(&[], "sometimes"));
+    assert!(!run(&[], "never"));
+    let run_so = home.gco(["run", "--", "true"]).env("GCO_SHOW_PROGRESS", "so").run();
+    run_so
+        .code(0)
+        .stdout("")
+        .stderr("gco: GCO_SHOW_PROGRESS is 'so', which is not auto, always or never; it is passed over\n");
     assert!(run(&["--show-progress", "always", "--echo", "never"], ""));
     // No terminal, no bar.
     gco(&home, &["--show-progress", "always"], script).run().code(0).stdout("x").stderr("");

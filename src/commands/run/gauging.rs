@@ -1,5 +1,7 @@
 //! The options of `gco run` that tell how far a command is.
 
+use std::io::Write;
+
 use clap::ValueEnum;
 
 use crate::gauge::choice;
@@ -63,14 +65,27 @@ impl Gauging {
     /// Whether the terminal is to show how far the command is.
     pub fn shown(&self) -> ShowProgress {
         let variable = |name: &str| std::env::var(name).ok();
-        // A setting that makes no sense is as none: it must not keep anything from running.
-        let set = || ShowArg::from_str(&variable(SHOW_VARIABLE)?, false).ok();
-        match self.show_progress.or_else(set).unwrap_or(ShowArg::Auto) {
+        match self.show_progress.or_else(set_for_all).unwrap_or(ShowArg::Auto) {
             ShowArg::Auto if taskbar::is_shown_by(variable) => ShowProgress::Alone,
             ShowArg::Auto | ShowArg::Never => ShowProgress::Never,
             ShowArg::Always => ShowProgress::Always,
         }
     }
+}
+
+/// What the variable says. What makes no sense is said and passed over: it must not keep anything from running.
+fn set_for_all() -> Option<ShowArg> {
+    let value = std::env::var_os(SHOW_VARIABLE).filter(|value| !value.is_empty())?;
+    let found = value.to_str().and_then(|text| ShowArg::from_str(text, false).ok());
+    if found.is_none() {
+        let words = format!(
+            "gco: {SHOW_VARIABLE} is '{}', which is not auto, always or never; it is passed over\n",
+            value.display()
+        );
+        // One who is not at the terminal misses it.
+        let _ = std::io::stderr().write_all(words.as_bytes());
+    }
+    found
 }
 
 fn recognise(text: &str) -> Result<Recognise, String> {
