@@ -49,7 +49,7 @@ Exit status:
 
 Environment:
   GCO_TASK_ID              Set for the command: the id of its task
-  NOTIFY_SOCKET            Set for the command, if it is not set: where STATUS= is heard as by systemd
+  NOTIFY_SOCKET            Set for the command with --notify
   GCO_TASK_STATUS_DIR      Where tasks are kept, instead of ~/.gco/tasks
   GCO_DISABLE_TASK_STATUS  1, true or yes: keep no files; --detach is then refused
   GCO_TASK_RETENTION       How many finished tasks are kept, 50 if not said, 0 for all
@@ -79,7 +79,7 @@ Examples:
     gco run --progress none -- make
     gco run --progress-pattern 'step (?P<current>[0-9]+) of (?P<total>[0-9]+)' -- make -j8
     gco run --total 3 -- sh -c 'for s in a b c; do gco progress --unit $s; done'
-    gco run -- systemd-notify --status 'copying, 40%'
+    gco run --notify -- systemd-notify --status 'copying, 40%'
     gco run --show-progress never -- make -j8
   Tell somebody how it went:
     gco run --on-finish 'echo $GCO_TOOL: $GCO_STATE >>finished' -- make
@@ -265,6 +265,7 @@ fn spec(args: Args) -> Result<Spec, Failure> {
         labels,
         total: args.gauging.total,
         progress: args.gauging.recognised(),
+        notify: args.gauging.notify,
         echo: match args.echo {
             EchoArg::Always => Echo::Always,
             EchoArg::Never => Echo::Never,

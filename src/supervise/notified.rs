@@ -4,10 +4,14 @@
 //! everything is taken as it comes, whatever it says; a successor finds what was said last in the [control memory](super::control). Only
 //! this user and root are heard.
 //!
+//! It is there only where it is asked for: the variable changes what some programs do (`podman run -d` and other starters of
+//! containers wait for a `READY=1`), and a wrapped command is to do what it does without gco.
+//!
 //! A service manager's own socket stays where it is: gco in its place would answer for what it does not know (`READY=1`,
 //! descriptors to be kept, who sent it), and what the command says would come from another process than without gco. Only
 //! that of another gco around this one is replaced, as its task is by this one.
 
+use std::ffi::OsString;
 use std::sync::atomic::Ordering;
 
 use nix::unistd::getuid;
@@ -18,7 +22,6 @@ use crate::failure::io_words;
 use crate::gauge::status;
 use crate::sys::notify::{Mailbox, NAMES};
 use crate::task::Spec;
-use crate::task::spec::Recognise;
 
 /// Names the socket in the command's environment.
 pub(super) const VARIABLE: &str = "NOTIFY_SOCKET";
@@ -33,22 +36,21 @@ const SLOT: usize = 1 + WORDS;
 /// and the two of them.
 pub(super) const STATUS_CELLS: usize = 2 * SLOT;
 
-/// The socket for the task that `spec` describes. None if nobody wants to know how far it is, or the command says
-/// that to somebody else.
+/// The socket for the task that `spec` describes. None if it is not asked for, or the command has a service manager's.
 pub(super) fn mailbox(spec: &Spec, track: bool, warnings: &mut Vec<String>) -> Option<Mailbox> {
-    let is_anothers = |value: &std::ffi::OsString| {
-        !value.is_empty() && !value.as_encoded_bytes().starts_with(NAMES.as_bytes())
-    };
+    if !spec.notify || !track {
+        return None;
+    }
+    let is_anothers =
+        |value: &OsString| !value.is_empty() && !value.as_encoded_bytes().starts_with(NAMES.as_bytes());
     let given = spec.environment.iter().find(|(name, _)| name == VARIABLE);
-    if !track
-        || matches!(spec.progress, Recognise::Nothing)
-        || given.is_some_and(|(_, value)| is_anothers(value))
-    {
+    if given.is_some_and(|(_, value)| is_anothers(value)) {
+        warnings.push(format!("--notify: {VARIABLE} was set already, and the command's status goes there"));
         return None;
     }
     Mailbox::new()
         .map_err(|error| {
-            warnings.push(format!("the command cannot tell its status by {VARIABLE}: {}", io_words(&error)));
+            warnings.push(format!("--notify: {VARIABLE} could not be set: {}", io_words(&error)));
         })
         .ok()
 }

@@ -137,6 +137,8 @@ pub struct Spec {
     pub total: Option<u64>,
     /// What is recognised in the output of how far it is.
     pub progress: Recognise,
+    /// It may say how it is as to a service manager.
+    pub notify: bool,
     /// When output is shown.
     pub echo: Echo,
     /// The front-end leaves as soon as the command runs.

@@ -1,4 +1,4 @@
-//! What a command finds when it is started by `gco run`: the same as without, but for the variables that gco sets.
+//! What a command finds when it is started by `gco run`: the same as without.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ const PROBE: &str = r#"P=/proc/$$
   grep -E '^(Sig(Blk|Ign|Cgt)|Umask|NoNewPrivs|Cap|Seccomp|Uid|Gid|Groups|Cpus_allowed_list)' $P/status
   cat $P/limits $P/oom_score_adj $P/timerslack_ns $P/cgroup
   nice; umask; pwd -P
-  env | grep -v -e ^GCO_ -e ^NOTIFY_SOCKET= | sort ) >"$1" 2>&1"#;
+  env | grep -v ^GCO_ | sort ) >"$1" 2>&1"#;
 
 /// Runs the probe after `setup` (shell), bare and in gco, and compares.
 #[track_caller]

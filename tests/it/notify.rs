@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::harness::{Home, eventually, sh};
+use crate::harness::{Home, eventually};
 use crate::tools::Gate;
 
 /// `say TEXT…`: sends each text as a message, as the library's `sd_notify` does, and fails where that would.
@@ -26,6 +26,11 @@ fn home() -> Home {
     let home = Home::new();
     std::fs::write(home.path().join("say.py"), SAY).unwrap();
     home
+}
+
+/// The arguments of a run of shell `script`.
+fn sh(script: &str) -> [&str; 6] {
+    ["run", "--notify", "--", "sh", "-c", script]
 }
 
 fn pid(record: &Value, field: &str) -> Pid {
@@ -96,7 +101,7 @@ fn who_sends_without_end_is_never_held_up_for_long() {
          to.connect(os.environ['NOTIFY_SOCKET'].replace('@', '\\0', 1))\n\
          for n in range(30001): to.send(b'STATUS=at %d' % n)\n";
     std::fs::write(home.path().join("flood.py"), flood).unwrap();
-    home.gco(["run", "--", "python3", "-I", "flood.py"]).run().code(0).stdout("").stderr("");
+    home.gco(["run", "--notify", "--", "python3", "-I", "flood.py"]).run().code(0).stdout("").stderr("");
     assert_eq!(home.record(&home.only_id())["progress"]["message"], "at 30000");
 }
 
@@ -133,14 +138,22 @@ fn a_service_managers_own_socket_stays_the_commands() {
     let mut message = [0; 100];
     let length = manager.recv(&mut message).unwrap();
     assert_eq!(&message[..length], b"READY=1\nSTATUS=for the manager");
-    assert_eq!(home.record(&home.only_id())["progress"], Value::Null);
+    let record = home.record(&home.only_id());
+    assert_eq!(record["progress"], Value::Null);
+    let words = "--notify: NOTIFY_SOCKET was set already, and the command's status goes there";
+    assert_eq!(record["warnings"], json!([words]));
 }
 
 #[test]
 fn a_task_in_a_task_has_its_own() {
     let home = home();
-    let script = "python3 -I say.py STATUS=outer; gco run --name inner -- python3 -I say.py STATUS=inner";
-    home.gco(["run", "--name", "outer", "--", "sh", "-c", script]).run().code(0).stdout("").stderr("");
+    let script =
+        "python3 -I say.py STATUS=outer; gco run --notify --name inner -- python3 -I say.py STATUS=inner";
+    home.gco(["run", "--notify", "--name", "outer", "--", "sh", "-c", script])
+        .run()
+        .code(0)
+        .stdout("")
+        .stderr("");
     let ids = home.ids();
     let message = |at: usize| home.record(&ids[at])["progress"]["message"].clone();
     assert!(ids[0].starts_with("inner-") && ids.len() == 2, "{ids:?}");
@@ -148,12 +161,11 @@ fn a_task_in_a_task_has_its_own() {
 }
 
 #[test]
-fn where_nobody_wants_to_know_there_is_none() {
+fn where_nobody_has_asked_there_is_none() {
     let home = home();
     let script = "echo ${NOTIFY_SOCKET-none}";
     home.gco(sh(script)).env("GCO_DISABLE_TASK_STATUS", "1").run().code(0).stdout("none\n").stderr("");
-    let run = home.gco(["run", "--progress", "none", "--", "sh", "-c", script]).run();
-    run.code(0).stdout("none\n").stderr("");
+    home.gco(["run", "--", "sh", "-c", script]).run().code(0).stdout("none\n").stderr("");
     // Once the task is over nobody is behind the name any more.
     home.gco(sh("echo $NOTIFY_SOCKET >name")).run().code(0).stdout("").stderr("");
     home.until_quiet();

@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::harness::{Gco, Home, eventually};
+use crate::leader::{self, USUAL, job};
 use crate::tools::{Gate, send, until_stopped};
 
 const CLEAR: &str = "\x1b]9;4;0;\x07";
@@ -184,4 +185,21 @@ fn a_job_that_is_stopped_shows_none() {
     let (status, shown) = terminal.wait();
     assert_eq!(status.code(), Some(0));
     assert!(String::from_utf8(shown).unwrap().ends_with(CLEAR));
+}
+
+#[test]
+fn in_a_pipeline_only_if_it_is_asked_for() {
+    let home = Home::new();
+    let script =
+        "gco progress 50%; until grep -q '\"percent\": 50' tasks/$GCO_TASK_ID.json; do :; done; printf x >&2";
+    let run = |when: &str| {
+        let argv =
+            ["env", "WT_SESSION=1", "gco", "run", "-q", "--show-progress", when, "--", "sh", "-c", script];
+        let (ended, shown) = leader::run(&home, USUAL, &[job(["tty", "pipe", "tty"], &argv)]);
+        assert_eq!((ended[0].status, ended[0].stdout.as_deref()), (0, Some("")));
+        String::from_utf8(shown).unwrap()
+    };
+    assert_eq!(run("auto"), "x");
+    let shown = run("always");
+    assert!(shown.contains(&bar(50)) && shown.ends_with(CLEAR), "{shown:?}");
 }

@@ -56,7 +56,7 @@ found["limits"] = open("/proc/self/limits").read()
 found["priority"] = [os.nice(0), open("/proc/self/oom_score_adj").read(), open("/proc/self/timerslack_ns").read()]
 found["umask"] = os.umask(0)
 found["cwd"] = os.getcwd()
-found["environment"] = {key: value for key, value in os.environ.items() if not key.startswith(("GCO_", "NOTIFY_SOCKET"))}
+found["environment"] = {key: value for key, value in os.environ.items() if not key.startswith("GCO_")}
 json.dump(found, open(sys.argv[1], "w"))
 "#;
 

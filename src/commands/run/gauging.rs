@@ -22,7 +22,7 @@ pub struct Gauging {
     ///
     /// The tools are: ansible, apt, cargo, cdk, cmake, curl, docker, git, ninja, npm, pip, pytest, rsync, terraform, tqdm and wget;
     /// and with auto whatever any of them writes, or a program that tells terminals about its progress (OSC 9;4). The output itself
-    /// is not changed. With none, NOTIFY_SOCKET is not set either.
+    /// is not changed.
     #[arg(long, value_name = "WHAT", default_value = "auto", value_parser = recognise)]
     progress: Recognise,
 
@@ -32,6 +32,14 @@ pub struct Gauging {
     /// is a unit of work that is done.
     #[arg(long, value_name = "REGEX", conflicts_with = "progress", value_parser = pattern, allow_hyphen_values = true)]
     progress_pattern: Option<Recognise>,
+
+    /// Hear what the command tells a service manager as its status
+    ///
+    /// NOTIFY_SOCKET is set to a socket on which programs say STATUS= as to systemd ('systemd-notify --status', sd_notify). A percentage
+    /// in it says how far the command is. One that is a service manager's already stays. It is not set without being asked for
+    /// because it changes what some programs do: 'podman run -d' waits until the container says that it is ready.
+    #[arg(long)]
+    pub notify: bool,
 
     /// Whether the terminal shows in its title or taskbar how far the command is
     ///
