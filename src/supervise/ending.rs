@@ -90,7 +90,6 @@ impl Supervisor {
             self.handover.warn(trouble);
         }
         self.measure(false);
-        self.note_share();
         let record = record(&self.handover.facts, &self.status(None));
         let keep = self.handover.retention;
         if let Some(publisher) = &mut self.publisher {

@@ -27,6 +27,7 @@ impl Supervisor {
             // A log that cannot be read says nothing; that it cannot is said elsewhere.
             let _ = self.gauge.read(log, self.handover.journal.size(), all);
         }
+        self.note_share();
     }
 
     /// Hears what the command's own script says.
