@@ -162,7 +162,7 @@ fn with_candidates(command: Command, line: CommandLine) -> Command {
         let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
         let completer = match (arg.get_long(), value.as_deref()) {
             (_, Some("GROUP")) => ArgValueCompleter::new(groups),
-            (None, Some("TASK" | "OTHER")) => ArgValueCompleter::new(tasks),
+            (None | Some("replay"), Some("TASK" | "OTHER")) => ArgValueCompleter::new(tasks),
             (Some("name"), _) => ArgValueCompleter::new(names),
             (Some("label"), _) => ArgValueCompleter::new(labels),
             (None, Some("COMMAND")) => ArgValueCompleter::new(line),

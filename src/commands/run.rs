@@ -4,6 +4,7 @@ mod follow;
 mod gauging;
 mod life;
 mod order;
+mod replay;
 mod seat;
 
 use std::ffi::{OsStr, OsString};
@@ -18,6 +19,7 @@ use self::follow::follow;
 use self::gauging::Gauging;
 use self::life::Life;
 use self::order::Order;
+use self::replay::Replaying;
 use self::seat::Seat;
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
 use crate::store::retention::DEFAULT_KEEP;
@@ -47,10 +49,12 @@ Exit status:
 
 Environment:
   GCO_TASK_ID              Set for the command: the id of its task
+  NOTIFY_SOCKET            Set for the command with --notify
   GCO_TASK_STATUS_DIR      Where tasks are kept, instead of ~/.gco/tasks
   GCO_DISABLE_TASK_STATUS  1, true or yes: keep no files; --detach is then refused
   GCO_TASK_RETENTION       How many finished tasks are kept, 50 if not said, 0 for all
   GCO_ON_FINISH            What --on-finish is if it is not given
+  GCO_SHOW_PROGRESS        The same for --show-progress
 
 Examples:
   A build, under a name of its own:
@@ -75,8 +79,12 @@ Examples:
     gco run --progress none -- make
     gco run --progress-pattern 'step (?P<current>[0-9]+) of (?P<total>[0-9]+)' -- make -j8
     gco run --total 3 -- sh -c 'for s in a b c; do gco progress --unit $s; done'
+    gco run --notify -- systemd-notify --status 'copying, 40%'
+    gco run --show-progress never -- make -j8
   Tell somebody how it went:
     gco run --on-finish 'echo $GCO_TOOL: $GCO_STATE >>finished' -- make
+  What a task has written, once more, to try something out:
+    gco run --replay backup --speed 10 --max-gap 2s --on-finish 'echo $GCO_STATE' | wc -l
   With a terminal, though gco itself has none; its full screen is kept in the log:
     gco run --pty always --log-screen -- ls --color
   It ends with the window that it was started in, and other keys leave it:
@@ -100,7 +108,7 @@ Examples:
 /// gco writes nothing of its own to stdout. On stderr, if that is a terminal, it says the task's id at the start, and at
 /// the end how the command failed if it did.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "gco run [OPTIONS] [--] COMMAND [ARGS]...", after_long_help = MORE)]
+#[command(override_usage = "gco run [OPTIONS] [--] COMMAND [ARGS]...\n       gco run [OPTIONS] --replay TASK", after_long_help = MORE)]
 pub struct Args {
     /// Name the task; the command's base name if not given
     ///
@@ -148,6 +156,9 @@ pub struct Args {
     gauging: Gauging,
 
     #[command(flatten)]
+    replaying: Replaying,
+
+    #[command(flatten)]
     seat: Seat,
 
     #[command(flatten)]
@@ -164,7 +175,7 @@ pub struct Args {
     ///
     /// Everything from COMMAND on belongs to it, options included. A command that begins with a dash needs '--' before it.
     #[arg(
-        required = true,
+        required_unless_present = "replay",
         trailing_var_arg = true,
         value_name = "COMMAND",
         value_hint = clap::ValueHint::CommandWithArguments
@@ -238,19 +249,23 @@ fn spec(args: Args) -> Result<Spec, Failure> {
     if labels.len() > MAX_LABELS {
         return Err(failed(format!("a task has at most {MAX_LABELS} labels")));
     }
-    let command = args.command.first().map(OsString::as_os_str).unwrap_or_default();
+    let replayed = args.replaying.command()?;
+    let name = args.name.as_deref().or(replayed.as_ref().map(|_| replay::NAME));
+    let argv = replayed.unwrap_or(args.command);
+    let command = argv.first().map(OsString::as_os_str).unwrap_or_default();
     if command.is_empty() {
         return Err(failed("the command is empty").hint("write it like: gco run -- make test"));
     }
     let base = Path::new(command).file_name().unwrap_or(command);
     Ok(Spec {
-        tool: id::tool_name(args.name.as_deref().map_or(base.as_bytes(), str::as_bytes)),
+        tool: id::tool_name(name.map_or(base.as_bytes(), str::as_bytes)),
         change_directory: args.cwd.is_some().then(|| directory.clone()),
         directory,
         environment,
         labels,
         total: args.gauging.total,
         progress: args.gauging.recognised(),
+        notify: args.gauging.notify,
         echo: match args.echo {
             EchoArg::Always => Echo::Always,
             EchoArg::Never => Echo::Never,
@@ -266,6 +281,7 @@ fn spec(args: Args) -> Result<Spec, Failure> {
         turn: args.order.turn()?,
         on_conflict: args.order.on_conflict(),
         pty: args.seat.pty(),
+        show_progress: args.gauging.shown(),
         log_screen: args.seat.log_screen,
         ends_on_hangup: args.seat.ends_on_hangup(),
         detach_keys: args.seat.detach_keys.0,
@@ -274,7 +290,7 @@ fn spec(args: Args) -> Result<Spec, Failure> {
             .on_finish
             .or_else(|| std::env::var_os(HOOK_VARIABLE))
             .filter(|hook| !hook.is_empty()),
-        argv: args.command,
+        argv,
     })
 }
 

@@ -12,6 +12,7 @@ mod look;
 mod osc;
 mod reading;
 mod sight;
+pub mod status;
 mod tools;
 
 #[cfg(test)]

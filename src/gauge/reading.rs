@@ -8,6 +8,7 @@ use super::choice::matched;
 use super::look::is_worth_it;
 use super::osc;
 use super::sight::Sight;
+use super::status;
 use super::tools::{self, Memory};
 use crate::log::ReadAt;
 use crate::log::format::Tag;
@@ -31,7 +32,7 @@ const LONGEST_LINE: usize = 4096;
 /// How many names of units are told from each other.
 const MOST_UNITS: usize = 1 << 20;
 /// How long words about what is being done are, in bytes.
-const LONGEST_MESSAGE: usize = 200;
+pub(super) const LONGEST_MESSAGE: usize = 200;
 
 /// The source of what a pattern found.
 const PATTERN: &str = "pattern";
@@ -227,12 +228,27 @@ impl Gauge {
         self.recognised = Some(progress);
     }
 
+    /// Whether the command tells its terminal itself how far it is.
+    #[must_use]
+    pub fn tells_terminals(&self) -> bool {
+        self.osc.is_some()
+    }
+
     /// How far the command is, as far as anybody knows.
     #[must_use]
     pub fn progress(&self) -> Option<Progress> {
-        let known = self.told.as_ref().or(self.osc.as_ref()).or(self.recognised.as_ref());
+        let seen = self.osc.as_ref().or(self.recognised.as_ref());
+        let known = match (&self.told, seen) {
+            // Words alone are a program's status: how far it is, others may know.
+            (Some(told), Some(seen))
+                if told.source.as_deref() == Some(status::SOURCE) && !told.is_counted() =>
+            {
+                Some(Progress { message: told.message.clone(), ..seen.clone() })
+            }
+            (told, seen) => told.as_ref().or(seen).cloned(),
+        };
         let count = self.units.count();
-        let Some(known) = known else {
+        let Some(mut progress) = known else {
             let total = self.total.filter(|&total| total > 0 && count > 0)?;
             return Some(Progress {
                 current: Some(count.min(total)),
@@ -242,8 +258,7 @@ impl Gauge {
                 ..Progress::default()
             });
         };
-        let mut progress = known.clone();
-        if progress.current.is_none() && progress.percent.is_none() {
+        if !progress.is_counted() {
             if let Some(total) = self.total.filter(|&total| total > 0) {
                 (progress.current, progress.total) = (Some(count.min(total)), Some(total));
             } else if count > 0 {

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::notified::STATUS_CELLS;
 use crate::sys::child::Usage;
 use crate::sys::shared::Cells;
 use crate::task::outcome::{StartError, StartStep};
@@ -103,9 +104,13 @@ pub(super) enum Cell {
     /// How often the out-of-memory killer had been at work when the first attempt began, above two bits: 1 if of the control
     /// group, 1 if that is known.
     OomBefore,
+    /// Which of the two places for the status that the command has told counts: 0 or 1.
+    StatusCurrent,
+    /// These: how long it is, 0 if there is none, and its bytes.
+    Status,
 }
 
-const CELLS: usize = Cell::OomBefore as usize + 1;
+const CELLS: usize = Cell::Status as usize + STATUS_CELLS;
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -21,6 +21,7 @@ use crate::store::line::Line;
 use crate::store::lockfile::TaskLock;
 use crate::sys::child::PidFd;
 use crate::sys::descriptors::{Bell, close_foreign, null, put_in_place, standard};
+use crate::sys::notify::Mailbox;
 use crate::sys::pty::{self, Size};
 use crate::sys::spawn::{Program, Stdio};
 use crate::sys::start::Inherited;
@@ -73,6 +74,8 @@ pub struct Handover {
     pub echo: Echo,
     /// The front-end leaves once the command runs.
     pub detach: bool,
+    /// Where the command may say how it is, as to a service manager.
+    pub mailbox: Option<Mailbox>,
     /// What is recognised in the command's output.
     pub progress: Recognise,
     /// How many finished tasks are kept.

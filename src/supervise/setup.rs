@@ -1,6 +1,5 @@
 //! Making a task: claim an id, open its files, make the pipes, and put together what all its processes need.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -10,6 +9,7 @@ use super::handover::{Handover, Start, Tracking};
 use super::hook::Hook;
 use super::journal::Journal;
 use super::limits::{Clocks, Limits};
+use super::notified;
 use super::report::{Facts, Status, record};
 use super::spool::Spool;
 use super::terminals::{Ends, Terminals};
@@ -18,6 +18,7 @@ use crate::failure::io_words;
 use crate::store::lockfile::TaskLock;
 use crate::store::{StatusDir, load, replace};
 use crate::sys::descriptors::{Bell, Kind, Sources, kind, output_pipe, private_copy, standard};
+use crate::sys::notify::Mailbox;
 use crate::sys::spawn::Program;
 use crate::sys::start::Inherited;
 use crate::sys::{process, time};
@@ -103,9 +104,10 @@ pub fn set_up(
     };
     let stdin_closed = inherited.was_closed(0) && !spec.detach;
     let hook = spec.on_finish.as_ref().map(|command| Hook::new(command, spec, &inherited));
-    let mut start = Start { program: program(spec, None)?, stdin_closed, inherited, ends, terminal };
-    let mut facts = Facts { pty: inner.is_some(), ..facts(spec) };
     let mut warnings = Vec::new();
+    let mailbox = notified::mailbox(spec, track, &mut warnings);
+    let mut start = Start { program: program(spec, None, None)?, stdin_closed, inherited, ends, terminal };
+    let mut facts = Facts { pty: inner.is_some(), ..facts(spec) };
     let (tracking, claimed) = if track {
         match claim(&mut facts) {
             Ok(tracking) => (Some(tracking), Claimed::As(facts.id.clone())),
@@ -120,7 +122,7 @@ pub fn set_up(
                 warnings
                     .push(format!("the status directory could not be synced to disk: {}", io_words(&error)));
             }
-            start.program = program(spec, Some(&facts.id))?;
+            start.program = program(spec, Some(&facts.id), mailbox.as_ref())?;
             Journal::create(&tracking.dir, &facts.id, control).unwrap_or_else(|error| {
                 warnings.push(format!("the log could not be created: {}", io_words(&error)));
                 Journal::missing(control)
@@ -155,6 +157,7 @@ pub fn set_up(
         start: Some(start),
         echo: spec.echo,
         detach: spec.detach,
+        mailbox: mailbox.filter(|_| is_tracked),
         progress: spec.progress.clone(),
         retention: spec.retention,
         limits: Limits {
@@ -198,11 +201,17 @@ pub fn open_places(spec: &Spec, wanted: Wanted, inherited: &Inherited) -> io::Re
     Ok(places)
 }
 
-fn program(spec: &Spec, id: Option<&TaskId>) -> io::Result<Program> {
+fn program(spec: &Spec, id: Option<&TaskId>, mailbox: Option<&Mailbox>) -> io::Result<Program> {
     let mut environment = spec.environment.clone();
+    let mut set = |name: &str, value: &str| {
+        environment.retain(|(key, _)| key != name);
+        environment.push((name.into(), value.into()));
+    };
     if let Some(id) = id {
-        environment.retain(|(key, _)| key != ID_VARIABLE);
-        environment.push((ID_VARIABLE.into(), OsString::from(id.as_str())));
+        set(ID_VARIABLE, id.as_str());
+    }
+    if let Some(mailbox) = mailbox {
+        set(notified::VARIABLE, mailbox.name());
     }
     Program::new(&spec.argv, &environment, spec.change_directory.as_ref().map(|path| path.as_os_str()))
 }

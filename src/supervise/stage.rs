@@ -10,6 +10,7 @@ use nix::poll::PollFlags;
 use super::journal::Shown;
 use super::message::Report;
 use super::supervisor::Supervisor;
+use super::taskbar::Bar;
 use super::terminals::Moved;
 use super::viewer::{Manner, Viewer, ViewerId};
 use crate::sys::descriptors::bytes_waiting;
@@ -138,6 +139,7 @@ impl Supervisor {
             return;
         };
         viewer.sees = seat.sees;
+        viewer.bar = seat.shows_bar.then(|| Bar::from(self.handover.control));
         if self.handover.control.is_terminal_held() {
             viewer.is_held_from(seat.modes);
         }
@@ -205,6 +207,7 @@ impl Supervisor {
         // Once: the front-end ends now, and the terminal is somebody else's from then on.
         self.display.viewers.retain(|viewer| viewer.client.is_some());
         self.handover.control.set_terminal_held(false);
+        self.handover.control.set_bar_shown(false);
     }
 
     /// gco's caller has left: its terminal gets back what it was.
@@ -222,6 +225,7 @@ impl Supervisor {
         let changed = control.is_behind() != behind;
         // One that is stopped is in the background, whoever has the foreground.
         control.set_behind(behind);
+        self.mind_bar();
         if let Some(main) = self.handover.main_terminal().filter(|_| changed) {
             if behind {
                 self.before = pty::foreground(main).filter(|&group| group != this_group());

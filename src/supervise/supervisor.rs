@@ -116,8 +116,10 @@ pub struct Supervisor {
     pub(super) unread: Option<Vec<u8>>,
     /// How far the command is, from what it writes,
     pub(super) gauge: Gauge,
-    /// and what its own script says.
+    /// what its own script says,
     pub(super) told: Told,
+    /// and in hundredths, as far as is to be shown.
+    pub(super) share: Option<u8>,
     /// Which process group was in the foreground before the caller's job left it.
     pub(super) before: Option<i32>,
 }
@@ -209,6 +211,7 @@ impl Supervisor {
             before: None,
             gauge: Gauge::new(handover.progress.clone(), handover.facts.total),
             told: Told::default(),
+            share: None,
             handover,
         };
         supervisor.take_seat();
@@ -268,6 +271,7 @@ impl Supervisor {
                     self.leave();
                 }
             }
+            self.mind_bar();
             self.ring_for_keeper();
             self.wait();
             // Before anything slow is done: somebody may wait for the end of a stream.

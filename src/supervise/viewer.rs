@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::backlog::Backlog;
 use super::place::Place;
+use super::taskbar::Bar;
 use super::wait::SOON;
 use crate::sys::child::PidFd;
 use crate::sys::pty::{self, Modes, Size};
@@ -64,6 +65,8 @@ pub struct Viewer {
     pub keys: Option<OwnedFd>,
     /// The way to whoever has attached; none for gco's own caller, who has another.
     pub client: Option<OwnedFd>,
+    /// What it shows of how far the command is, if it does.
+    pub bar: Option<Bar>,
     /// Its job is in the background.
     pub is_behind: bool,
     /// The process that uses it.
@@ -92,6 +95,7 @@ impl Viewer {
             sees: [true; 2],
             keys: None,
             client: None,
+            bar: None,
             is_behind: false,
             process: None,
             own: None,
@@ -113,9 +117,19 @@ impl Viewer {
     /// # Errors
     /// The terminal has gone.
     pub fn show(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        if let Some(bar) = &mut self.bar {
+            bar.place.pass(bytes);
+        }
         // A terminal that has its own modes adds what the command's has added once more.
         let plain = if self.held.is_none() { without_returns(bytes) } else { None };
-        let mut bytes = plain.as_deref().unwrap_or(bytes);
+        self.write(plain.as_deref().unwrap_or(bytes))
+    }
+
+    /// Writes what there is room for, and the rest later.
+    ///
+    /// # Errors
+    /// The terminal has gone.
+    pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<(), Errno> {
         if !self.is_stopped && self.backlog.is_empty() {
             bytes = &bytes[write(&self.place, bytes)?..];
         }
@@ -228,6 +242,9 @@ impl Viewer {
 
     /// Puts the terminal back to what it was: the command goes on without it, or has left it in disorder.
     pub fn tidy(&mut self, screen: &Screen) {
+        if let Some(clear) = self.bar.as_mut().and_then(Bar::end) {
+            write_at_last(&self.place, clear.as_bytes());
+        }
         // Once: then it is somebody else's.
         if self.shows() && !std::mem::replace(&mut self.is_tidied, true) {
             write_at_last(&self.place, screen.undo().as_bytes());

@@ -11,7 +11,7 @@ use crate::sys::descriptors::{Kind, kind, private_copy, standard};
 use crate::sys::pty::Modes;
 use crate::sys::start::Inherited;
 use crate::task::Stream;
-use crate::task::spec::{Echo, Pty, Spec};
+use crate::task::spec::{Echo, Pty, ShowProgress, Spec};
 
 /// Which of the standard descriptors are to be terminals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,6 +88,8 @@ pub struct Seat {
     pub manner: Manner,
     /// Which streams are shown there.
     pub sees: [bool; 2],
+    /// How far the command is is shown there, too.
+    pub shows_bar: bool,
 }
 
 impl Seat {
@@ -112,7 +114,14 @@ impl Seat {
         let is_others = behind || (is_in_pipeline() && !modes.is_by_line());
         let modes = if is_others { Modes::of_new_terminal()? } else { modes };
         let manner = manner(spec, inherited);
-        Ok(Some(Self { terminal, modes, manner, sees: [is_terminal(1), is_terminal(2)] }))
+        let shows_bar = is_terminal(2)
+            && match spec.show_progress {
+                ShowProgress::Never => false,
+                // Another program may draw there, and nobody tells what.
+                ShowProgress::Alone => !is_in_pipeline(),
+                ShowProgress::Always => true,
+            };
+        Ok(Some(Self { terminal, modes, manner, sees: [is_terminal(1), is_terminal(2)], shows_bar }))
     }
 }
 
@@ -160,7 +169,7 @@ impl Control {
         self.set_viewing(BEHIND, behind);
     }
 
-    fn set_viewing(&self, bit: u64, on: bool) {
+    pub(super) fn set_viewing(&self, bit: u64, on: bool) {
         let others = self.get(Cell::Viewing) & !bit;
         self.set(Cell::Viewing, if on { others | bit } else { others });
     }

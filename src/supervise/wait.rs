@@ -78,6 +78,9 @@ impl Supervisor {
         if let Some(front) = &self.handover.front {
             watch(front.as_fd(), read, Watched::Front);
         }
+        if let Some(mailbox) = &self.handover.mailbox {
+            watch(mailbox.as_fd(), read, Watched::Mailbox);
+        }
         if !self.is_kept_by_parent()
             && !self.look_again
             && self.handover.control.exit().is_none()
@@ -153,6 +156,7 @@ impl Supervisor {
             }
             Watched::Keeper => self.keeper_died(),
             Watched::Front => self.hear(),
+            Watched::Mailbox => self.hear_notified(),
             Watched::Source(stream) => self.take(stream),
             Watched::Alone => self.take_alone(),
             Watched::Keys(typist) => self.take_keys(typist),
@@ -173,6 +177,7 @@ enum Watched {
     Signals,
     Keeper,
     Front,
+    Mailbox,
     Source(Stream),
     Place(Stream),
     Alone,

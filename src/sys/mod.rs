@@ -9,6 +9,7 @@ pub mod door;
 pub mod fork;
 pub mod limits;
 pub mod lock;
+pub mod notify;
 pub mod oom;
 pub mod process;
 pub mod pty;

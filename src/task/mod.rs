@@ -21,6 +21,7 @@ pub mod span;
 pub mod spec;
 pub mod state;
 pub mod stream;
+pub mod taskbar;
 pub mod text;
 pub mod timestamp;
 

@@ -23,6 +23,12 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Whether it says in numbers how far it is.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.current.is_some() || self.percent.is_some()
+    }
+
     /// The hundredths that are done: as told, or from what is counted.
     #[must_use]
     pub fn percent(&self) -> Option<f64> {

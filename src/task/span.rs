@@ -59,6 +59,15 @@ pub fn parse_pause(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads how many times as fast something is to be: `10`, `0.5`.
+///
+/// # Errors
+/// What is wrong with `text`, for the person who typed it.
+pub fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0);
+    factor.ok_or_else(|| "write a number greater than 0, like 10 or 0.5".to_owned())
+}
+
 /// A span for a person, in its two largest units: `450ms`, `4s`, `3m12s`, `2h05m`, `3d04h`.
 #[must_use]
 pub fn brief(span: Duration) -> String {
@@ -135,6 +144,14 @@ mod tests {
         assert!(parse_limit("3650d").is_ok());
         for bad in ["0s", "0ms", "0h0m", "3651d", "30500568904943w", "-1s", ""] {
             assert!(parse_limit(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_factor_is_a_number_above_nothing() {
+        assert_eq!((factor("10"), factor("0.5")), (Ok(10.0), Ok(0.5)));
+        for wrong in ["0", "-1", "inf", "NaN", "fast", ""] {
+            assert!(factor(wrong).is_err(), "{wrong}");
         }
     }
 

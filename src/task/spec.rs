@@ -45,6 +45,17 @@ pub enum Pty {
     Never,
 }
 
+/// Whether the caller's terminal shows in its title or taskbar how far the command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShowProgress {
+    /// It does not.
+    Never,
+    /// If no other program draws on it.
+    Alone,
+    /// It does.
+    Always,
+}
+
 /// What is done where another task has the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnConflict {
@@ -126,6 +137,8 @@ pub struct Spec {
     pub total: Option<u64>,
     /// What is recognised in the output of how far it is.
     pub progress: Recognise,
+    /// It may say how it is as to a service manager.
+    pub notify: bool,
     /// When output is shown.
     pub echo: Echo,
     /// The front-end leaves as soon as the command runs.
@@ -150,6 +163,8 @@ pub struct Spec {
     pub on_conflict: OnConflict,
     /// Whether the command gets terminals.
     pub pty: Pty,
+    /// Whether the caller's terminal shows how far it is.
+    pub show_progress: ShowProgress,
     /// What is drawn on the alternate screen goes into the log, too.
     pub log_screen: bool,
     /// The command is made to end when its caller's terminal goes away.

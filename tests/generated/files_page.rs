@@ -35,7 +35,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (
         field::PROGRESS,
         "object",
-        "How far the command is: current and total (integers), percent (a number, 0 to 100), message and unit (strings), each null if it is not known, and source: the name of a recogniser, pattern, osc, command for gco progress, or units. There once anything is known.",
+        "How far the command is: current and total (integers), percent (a number, 0 to 100), message and unit (strings), each null if it is not known, and source: the name of a recogniser, pattern, osc, notify for STATUS= over NOTIFY_SOCKET, command for gco progress, or units. There once anything is known.",
     ),
     (field::STACKS_TOTAL, "integer", "Units of work there are; there if known."),
     (field::LAST_STACK, "string or null", "The unit last seen."),

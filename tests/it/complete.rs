@@ -42,6 +42,7 @@ fn tasks_names_states_and_labels_are_offered() {
     assert_eq!(offered(&home, "gco tasks status other"), ["other", &ids[0]]);
     assert_eq!(offered(&home, "gco tasks list --name n"), ["nightly"]);
     assert_eq!(offered(&home, "gco run --name o"), ["other"]);
+    assert_eq!(offered(&home, "gco run --replay other"), ["other", &ids[0]]);
     assert_eq!(offered(&home, "gco tasks list --state r"), ["running"]);
     assert_eq!(offered(&home, "gco tasks list --state failed,r"), ["failed,running"]);
     assert_eq!(offered(&home, "gco tasks prune --state o"), ["orphaned"]);

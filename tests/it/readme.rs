@@ -12,7 +12,7 @@ use std::path::Path;
 use crate::harness::{Home, eventually};
 
 /// Programs that say what they were called with.
-const STAND_INS: [&str; 3] = ["bin/make", "backup.sh", "deploy.sh"];
+const STAND_INS: [&str; 4] = ["bin/make", "bin/systemd-notify", "backup.sh", "deploy.sh"];
 
 /// Runs its words in a shell, as the one at the other end would.
 const SSH: &str = "#!/bin/sh\nwhile [ \"${1#-}\" != \"$1\" ]; do shift; done\nshift\nexec sh -c \"$*\"\n";

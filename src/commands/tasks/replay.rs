@@ -18,7 +18,10 @@ use crate::log::times::Times;
 use crate::observe::{Ends, Subject};
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
-use crate::store::{StatusDir, load, name};
+use crate::store::{StatusDir, Task, load, name};
+use crate::sys::signals::die_of;
+use crate::task::outcome::signal_name;
+use crate::task::record::field;
 use crate::task::{Stream, span};
 
 /// What help and the man page say after the options.
@@ -33,7 +36,9 @@ Examples:
   What the newest backup wrote, in the time it took:
     gco tasks replay backup
   Ten times as fast, and without waiting where nothing came for long:
-    gco tasks replay backup --speed 10 --max-gap 2s";
+    gco tasks replay backup --speed 10 --max-gap 2s
+  As the command itself, for a program that looks how it ended:
+    gco tasks replay --by-signal backup";
 
 /// Play what a task wrote once more, with its pauses
 ///
@@ -46,16 +51,14 @@ pub struct Args {
     #[arg(value_name = "TASK")]
     task: Option<String>,
     /// So many times as fast as it was
-    #[arg(long, value_name = "FACTOR", default_value = "1", allow_hyphen_values = true, value_parser = factor)]
+    #[arg(long, value_name = "FACTOR", default_value = "1", allow_hyphen_values = true, value_parser = span::factor)]
     speed: f64,
     /// Wait no longer than this for the next piece: 500ms, 2s
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = span::parse)]
     max_gap: Option<Duration>,
-}
-
-fn factor(text: &str) -> Result<f64, String> {
-    let factor = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0);
-    factor.ok_or_else(|| "write a number greater than 0, like 10 or 0.5".to_owned())
+    /// If a signal ended the command, end by that signal, too
+    #[arg(long)]
+    by_signal: bool,
 }
 
 /// Does it, and gives the task's exit code.
@@ -77,6 +80,8 @@ pub fn run(args: &Args) -> Result<i32> {
             .hint(format!("'gco tasks tail -f {id}' shows it as it goes on"))
             .into());
     }
+    // Before it is played: it may be removed meanwhile.
+    let ends = Ends::of(&dir, std::slice::from_ref(&id), &here)?;
     if let Some(log) = subject.open_log()?
         && log.size().map_err(|error| subject.unreadable_log(&error))? > 0
     {
@@ -86,13 +91,22 @@ pub fn run(args: &Args) -> Result<i32> {
         })?;
         play(&subject, &log, times, Pace::new(args.speed, args.max_gap))?;
     }
-    let ends = Ends::of(&dir, std::slice::from_ref(&id), &here)?;
     let Some((_, verdict)) = ends.next(None) else { return Ok(i32::from(EXIT_GCO_FAILED)) };
     if let Some(trouble) = verdict.trouble(&id) {
         // With stderr gone too there is nobody left to tell.
         let _ = writeln!(io::stderr(), "{trouble}");
     }
+    if let Some(signal) = signal_of(&task).filter(|_| args.by_signal) {
+        die_of(signal);
+    }
     Ok(verdict.code())
+}
+
+/// The signal that ended the command of `task`, and was how the task ended.
+fn signal_of(task: &Task) -> Option<i32> {
+    let code = task.record.integer(field::EXIT_CODE)?;
+    let signal = i32::try_from(code).ok()?.checked_sub(128).filter(|&signal| signal > 0)?;
+    (task.record.text(field::SIGNAL)? == signal_name(signal)).then_some(signal)
 }
 
 /// How much is gathered before it is written.
@@ -179,13 +193,5 @@ mod tests {
         assert_eq!(dues(0.5, Some(3000)), [0, 0, 0, 2000, 2000, 2000, 5000]);
         assert_eq!(dues(1.0, Some(0)), [0; 7]);
         assert_eq!(Pace::new(f64::MIN_POSITIVE, None).due(Some(u64::MAX)), Duration::ZERO);
-    }
-
-    #[test]
-    fn a_factor_is_a_number_above_nothing() {
-        assert_eq!((factor("10"), factor("0.5")), (Ok(10.0), Ok(0.5)));
-        for wrong in ["0", "-1", "inf", "NaN", "fast", ""] {
-            assert!(factor(wrong).is_err(), "{wrong}");
-        }
     }
 }
