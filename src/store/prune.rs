@@ -8,6 +8,7 @@
 //! record, which every prune clears away; the other order would leave a record that says a task
 //! succeeded, and no log of it.
 
+use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use super::events::Events;
 use super::liveness::Here;
 use super::load::{LoadError, Task, load};
 use super::retention::{Candidate, Standing};
-use super::scan::{self, Contents, NewestFirst};
+use super::scan::{self, Contents, Listed, NewestFirst};
 use super::{StatusDir, line, lockfile, orphans};
 use crate::sys::lock::Probe;
 use crate::sys::process;
@@ -146,7 +147,8 @@ pub fn clear(dir: &StatusDir, leftover: &Leftover, here: &Here) -> io::Result<Op
 }
 
 /// Removes the oldest of the tasks that are over until `keep` of them are left, and gives their number. 0 keeps all.
-/// For the supervisor: quiet, as far as it goes, and with at most `keep` records nothing is opened.
+/// What killed processes have left of gco's own goes as well: temporary files, and what belongs to a task without a record.
+/// For the supervisor: quiet, as far as it goes, and with at most `keep` records and no leftovers nothing is opened.
 ///
 /// # Errors
 /// What reading the directory said. What cannot be removed is left.
@@ -154,7 +156,9 @@ pub fn retain(dir: &StatusDir, keep: usize) -> io::Result<usize> {
     if keep == 0 {
         return Ok(0);
     }
-    let listed = scan::records(dir)?;
+    let mut contents = scan::everything(dir)?;
+    let listed = std::mem::take(&mut contents.records);
+    clear_away(dir, contents, &listed);
     if listed.len() <= keep {
         return Ok(0);
     }
@@ -171,6 +175,24 @@ pub fn retain(dir: &StatusDir, keep: usize) -> io::Result<usize> {
         }
     }
     Ok(removed)
+}
+
+/// Removes leftovers that hold nothing anybody could miss. A log without a record may be dear to somebody; it is left to those
+/// who can be asked.
+fn clear_away(dir: &StatusDir, mut contents: Contents, listed: &[Listed]) {
+    if contents.temporaries.is_empty() && contents.requests.is_empty() && contents.locks.is_empty() {
+        return;
+    }
+    let recorded: HashSet<&TaskId> = listed.iter().map(|listed| &listed.id).collect();
+    contents.locks.retain(|id| !recorded.contains(id));
+    contents.requests.retain(|(_, id)| !recorded.contains(id));
+    contents.stray_logs.clear();
+    contents.lines.clear();
+    let here = Here::ask();
+    for leftover in leftovers(dir, &contents, &here) {
+        // What cannot be removed is left.
+        let _ = clear(dir, &leftover, &here);
+    }
 }
 
 /// Whether `task` may be removed.

@@ -2,10 +2,12 @@
 //!
 //! A run is traced (ptrace(2)) with all that it forks, but not what the command becomes once it is executed. Processes are
 //! numbered in the order they come to be, and their system calls are counted, those of all threads together. When the time has
-//! come one process is struck, and all others are let go: from then on they run as if nobody had ever looked.
+//! come one process is struck, and all others are let go: from then on they run as if nobody had ever looked. Or, from some
+//! moment on, whatever any of them wants of the status directory's disk fails.
 
 use std::collections::HashMap;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use nix::errno::Errno;
@@ -15,6 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::disk;
 use crate::tools::comm;
 
 /// Which process is struck, and when.
@@ -24,6 +27,16 @@ pub struct Strike {
     pub process: usize,
     /// Before which of its system calls, the first of which is 1.
     pub at: u64,
+}
+
+/// What is done to a run.
+#[derive(Debug, Clone, Copy)]
+pub enum Plan<'p> {
+    /// One process is killed.
+    Kill(Strike),
+    /// Everything that would change the file system below `dir` fails, from the `from`th such call on, counted from 1 over all
+    /// processes.
+    Fail { error: Errno, from: u64, dir: &'p Path },
 }
 
 /// A process that was traced.
@@ -44,14 +57,32 @@ pub struct Trace {
     pub status: ExitStatus,
     /// All that are gco's, in the order they came to be.
     pub processes: Vec<Traced>,
-    /// The name of the process that was struck, and the number of the system call it was about to do.
-    pub struck: Option<(String, u64)>,
+    /// What was struck.
+    pub struck: Option<Struck>,
+    /// How many calls would have changed the file system, with [`Plan::Fail`].
+    pub changes: u64,
+}
+
+/// A process at the moment it was struck.
+#[derive(Debug)]
+pub struct Struck {
+    /// Its number.
+    pub process: usize,
+    #[expect(dead_code, reason = "for those who read what went wrong")]
+    name: String,
+    #[expect(dead_code, reason = "for those who read what went wrong")]
+    at: u64,
+    /// The number of the system call it was about to do.
+    #[expect(dead_code, reason = "for those who read what went wrong")]
+    call: u64,
 }
 
 /// A thread that is traced.
 struct Thread {
     process: usize,
     has_begun: bool,
+    /// What its system call is to return, instead of being done.
+    fails: Option<Errno>,
 }
 
 /// The process a thread belongs to.
@@ -60,39 +91,39 @@ fn process_of(thread: Pid) -> Option<i32> {
     status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
-struct Tracer {
+struct Tracer<'p> {
     threads: HashMap<Pid, Thread>,
     numbers: HashMap<i32, usize>,
     trace: Trace,
-    strike: Option<Strike>,
+    plan: Option<Plan<'p>>,
 }
 
-/// Runs `command` to the end of everything that is traced. With `strike`, one process is killed.
+/// Runs `command` to the end of everything that is traced, with `plan` done to it.
 ///
 /// Whatever goes on for ever is the caller's to end: from another thread.
-pub fn trace(command: &mut Command, strike: Option<Strike>) -> Trace {
+pub fn trace(command: &mut Command, plan: Option<Plan<'_>>) -> Trace {
     // SAFETY: one system call, which is safe after fork.
     unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
     #[expect(clippy::zombie_processes, reason = "it is waited for below, as all that is traced")]
     let root = command.spawn().unwrap();
     let root = Pid::from_raw(root.id().cast_signed());
-    let trace = Trace { status: ExitStatus::from_raw(-1), processes: Vec::new(), struck: None };
-    let mut tracer = Tracer { threads: HashMap::new(), numbers: HashMap::new(), trace, strike };
-    let mut is_over = false;
-    // Only what this thread has begun to trace: others in this process have children, too.
+    let trace = Trace { status: ExitStatus::from_raw(-1), processes: Vec::new(), struck: None, changes: 0 };
+    let mut tracer = Tracer { threads: HashMap::new(), numbers: HashMap::new(), trace, plan };
+    // Only what this thread has begun to trace: others in this process have children, too. To the last: what was forked a
+    // moment ago may not have said so yet.
     let flags = WaitPidFlag::from_bits_retain(libc::__WALL | libc::__WNOTHREAD);
-    while !is_over || !tracer.threads.is_empty() {
+    loop {
         match waitpid(None, Some(flags)) {
             Ok(status) => {
                 if let WaitStatus::Exited(pid, code) = status
                     && pid == root
                 {
-                    (tracer.trace.status, is_over) = (ExitStatus::from_raw(code << 8), true);
+                    tracer.trace.status = ExitStatus::from_raw(code << 8);
                 }
                 if let WaitStatus::Signaled(pid, signal, _) = status
                     && pid == root
                 {
-                    (tracer.trace.status, is_over) = (ExitStatus::from_raw(signal as i32), true);
+                    tracer.trace.status = ExitStatus::from_raw(signal as i32);
                 }
                 tracer.take(root, status);
             }
@@ -103,7 +134,7 @@ pub fn trace(command: &mut Command, strike: Option<Strike>) -> Trace {
     tracer.trace
 }
 
-impl Tracer {
+impl Tracer<'_> {
     fn take(&mut self, root: Pid, status: WaitStatus) {
         match status {
             WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) => {
@@ -146,7 +177,7 @@ impl Tracer {
         if process == next {
             self.trace.processes.push(Traced { name: comm(pid.as_raw()), calls: 0, is_command: false });
         }
-        self.threads.insert(pid, Thread { process, has_begun: true });
+        self.threads.insert(pid, Thread { process, has_begun: true, fails: None });
     }
 
     /// A system call begins or ends.
@@ -158,18 +189,31 @@ impl Tracer {
         if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY {
             let process = &mut self.trace.processes[number];
             process.calls += 1;
-            if let Some(strike) = self.strike.filter(|strike| strike.process == number)
-                && strike.at == process.calls
+            if let Some(Plan::Kill(strike)) = self.plan
+                && (strike.process, strike.at) == (number, process.calls)
             {
                 process.name = comm(pid.as_raw());
                 // SAFETY: of the union, the part that the kernel says it has filled.
                 let call = unsafe { info.u.entry.nr };
-                self.trace.struck = Some((process.name.clone(), call));
+                let name = process.name.clone();
+                self.trace.struck = Some(Struck { process: number, name, at: strike.at, call });
                 let group = process_of(pid).unwrap_or(pid.as_raw());
                 kill(Pid::from_raw(group), Signal::SIGKILL).unwrap();
                 return;
             }
+            if let Some(Plan::Fail { error, from, dir }) = self.plan
+                && disk::changes(pid, &info, dir)
+            {
+                self.trace.changes += 1;
+                if self.trace.changes >= from {
+                    disk::leave_out(pid);
+                    self.threads.entry(pid).and_modify(|thread| thread.fails = Some(error));
+                }
+            }
         } else {
+            if let Some(error) = self.threads.get_mut(&pid).and_then(|thread| thread.fails.take()) {
+                disk::give_back(pid, error);
+            }
             let name = comm(pid.as_raw());
             if !name.is_empty() {
                 self.trace.processes[number].name = name;
