@@ -24,6 +24,7 @@ mod limits;
 mod line;
 mod list;
 mod live;
+mod mcp;
 mod names;
 mod options;
 mod oracle;
