@@ -40,7 +40,7 @@ const MOST_ARGUMENT_BYTES: usize = 512 << 10;
 const LONGEST_GRACE: u64 = 60;
 
 /// What came of the wish to run a command.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Started {
     /// The task.
     pub id: TaskId,
@@ -180,7 +180,8 @@ pub fn result(id: &TaskId, most: usize) -> Result<Answer, Failure> {
     let output = desk.tail(id, Slice { lines: 10_000, only: None, most })?;
     let mut answer = about(&desk, &task, Some(&output));
     answer.failed = !task.state.is_live() && task.state != State::Succeeded;
-    if task.state.is_live() {
+    answer.goes_on = task.state.is_live();
+    if answer.goes_on {
         answer.text.insert_str(0, "It goes on; wait for it with task_wait.\n");
     }
     Ok(answer)
@@ -251,5 +252,5 @@ pub fn prune(mut arguments: Arguments, permission: &Permission) -> Result<Answer
     done.tasks.truncate(1000);
     done.leftovers.truncate(1000);
     let failed = !done.problems.is_empty();
-    Ok(Answer { text: words, value: done.json(dry_run), failed })
+    Ok(Answer { failed, ..Answer::new(words, done.json(dry_run)) })
 }

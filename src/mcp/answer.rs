@@ -34,13 +34,15 @@ pub struct Answer {
     pub value: Value,
     /// The call did not do what it was to do, or the command that it ran failed.
     pub failed: bool,
+    /// The task that it is about goes on.
+    pub goes_on: bool,
 }
 
 impl Answer {
     /// One of a call that did what it was to do.
     #[must_use]
     pub fn new(text: impl Into<String>, value: Value) -> Self {
-        Self { text: text.into(), value, failed: false }
+        Self { text: text.into(), value, failed: false, goes_on: false }
     }
 }
 

@@ -196,7 +196,7 @@ pub fn ended(id: &TaskId, halted: &Halted, offset: u64, most: usize) -> Result<A
         let why = verdict.and_then(|verdict| verdict.trouble(id));
         let why = why.unwrap_or_else(|| Failure::failed(format!("nothing is known of '{id}'")));
         let value = json!({ "task_id": id.as_str(), "state": Value::Null, "error": why.message() });
-        return Ok(Answer { text: answer::failure(&why), value, failed: true });
+        return Ok(Answer { failed: true, ..Answer::new(answer::failure(&why), value) });
     };
     let desk = Desk::open()?;
     let output = desk.since(id, offset, None, most)?;

@@ -25,6 +25,8 @@ mod line;
 mod list;
 mod live;
 mod mcp;
+mod mcp_hostile;
+mod mcp_tasks;
 mod names;
 mod options;
 mod oracle;
