@@ -13,6 +13,7 @@ pub mod arguments;
 pub mod desk;
 pub mod extension;
 pub mod handler;
+pub mod http;
 pub mod look;
 pub mod permission;
 pub mod resources;
@@ -21,6 +22,8 @@ pub mod session;
 pub mod tools;
 pub mod transport;
 pub mod wait;
+
+use std::net::SocketAddr;
 
 use rmcp::ServiceExt;
 use tokio::runtime::{Builder, Runtime};
@@ -61,4 +64,16 @@ pub fn on_stdio(permission: Permission) -> Result<(), Failure> {
     // Calls that still wait end with the process, their tasks do not.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Serves whoever knows the token on `address`, an address of this machine alone, until a signal ends it. Without a token one is
+/// made, and printed.
+///
+/// # Errors
+/// The address cannot be used, or no token can be made.
+pub fn on_http(permission: Permission, address: SocketAddr, token: Option<String>) -> Result<(), Failure> {
+    let address = http::check_address(address)?;
+    let was_made = token.is_none();
+    let token = token.map_or_else(http::token, Ok)?;
+    runtime()?.block_on(http::serve(Server::new(permission), address, &token, was_made))
 }

@@ -52,6 +52,12 @@ impl Server {
         Self { shared: Arc::new(shared), session: Arc::default() }
     }
 
+    /// The same server for another client.
+    #[must_use]
+    pub fn for_another(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), session: Arc::default() }
+    }
+
     /// What clients may do.
     #[must_use]
     pub fn permission(&self) -> &Permission {

@@ -1,6 +1,6 @@
 """Drives every tool of `gco mcp` and the Tasks extension with the official Python SDK.
 
-As a client of before 2026-07-28, as one of 2026-07-28, and over HTTP if this gco has that. Called with the path of gco and a
+As a client of before 2026-07-28 and as one of 2026-07-28, over stdio and over HTTP. Called with the path of gco and a
 directory of its own.
 """
 
@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from mcp.client import Client, ClientExtension, ResultClaim
 from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp_types import CallToolResult, Request, Result
 
 GCO, HOME = sys.argv[1], Path(sys.argv[2])
@@ -171,8 +173,28 @@ async def killed() -> None:
         assert task["status"] == "completed" and task["result"]["structuredContent"]["output"] == "[stdout] done\n", task
 
 
+async def http() -> None:
+    command = [GCO, "mcp", "--allow-run", "--allow-prune", "--http", "127.0.0.1:0"]
+    with subprocess.Popen(command, env=ENV, cwd=HOME, stdout=subprocess.PIPE, text=True) as listening:
+        try:
+            url, token = (listening.stdout.readline().split()[1] for _ in range(2))
+            for mode in ["legacy", "auto"]:
+                async with create_mcp_http_client(headers={"Authorization": f"Bearer {token}"}) as known:
+                    async with Client(streamable_http_client(url, http_client=known), mode=mode) as client:
+                        await every_tool(client, f"http-{mode}")
+            try:
+                async with Client(url):
+                    raise AssertionError("served without a token")
+            except* AssertionError:
+                raise
+            except* Exception:
+                pass
+        finally:
+            listening.terminate()
+
+
 async def main() -> None:
-    for part in [old, new, tasks, killed]:
+    for part in [old, new, tasks, killed, http]:
         async with asyncio.timeout(120):
             await part()
         print(f"Python SDK: {part.__name__} is well")
