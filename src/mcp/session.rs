@@ -151,20 +151,20 @@ pub async fn listen(context: &SubscriptionContext) {
     let wanted = context.accepted().resource_subscriptions.clone().unwrap_or_default();
     let mut watched = HashMap::new();
     for address in wanted {
+        // It has been told that it is listened to, and what has changed since then nobody saw: the first look is a change.
         if let Some(target) = Target::at(&address) {
-            let seen = target.look();
-            watched.insert(address, (target, seen));
+            watched.insert(address, (target, None));
         }
     }
     loop {
-        tokio::select! {
-            () = context.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
         for address in changed(&mut watched) {
             if context.sink().notify_resource_updated(address).await.is_err() {
                 return;
             }
+        }
+        tokio::select! {
+            () = context.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
 }
