@@ -82,22 +82,41 @@ pub fn start(mut arguments: Arguments, permission: &Permission, client: &str) ->
         }
         argv.splice(..0, [SHELL.to_owned(), "-c".to_owned()]);
     }
+    check_variables(&variables)?;
     let program = argv.first().map_or("", String::as_str);
     let wish = Wish { program, directory: directory.as_deref(), variables: &variables };
     let directory = permission.check(&wish)?;
     check_capacity(permission)?;
     options.push("--cwd".into());
     options.push(directory.into());
-    for (name, value) in &variables {
+    let (own, others): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| is_read_by_gco(name));
+    for (name, value) in &own {
         options.push(format!("--env={name}={value}").into());
     }
     // Of one name the last value counts, and these are not the client's to set.
-    let own = [VIA, (CLIENT, client)].map(|(key, value)| (key.to_owned(), value.to_owned()));
-    for (key, value) in labels.iter().chain(&own) {
+    let ours = [VIA, (CLIENT, client)].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    for (key, value) in labels.iter().chain(&ours) {
         options.push(format!("--label={key}={value}").into());
     }
-    let id = run_detached(&options, &argv)?;
+    let id = run_detached(&options, &others, &argv)?;
     Ok(Started { id, wait, most })
+}
+
+/// Whether `gco run` itself would act on the variable, or be led to other libraries by it. It is then for the command alone.
+fn is_read_by_gco(name: &str) -> bool {
+    ["GCO_", "LD_"].iter().any(|begin| name.starts_with(begin))
+        || matches!(name, "HOME" | "PATH" | "COMPLETE" | "NO_COLOR")
+}
+
+/// Refuses what can be no variables.
+fn check_variables(variables: &[(String, String)]) -> Result<(), Failure> {
+    let is_one = |(name, value): &(String, String)| {
+        !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
+    };
+    if variables.iter().all(is_one) {
+        return Ok(());
+    }
+    Err(wrong("env", "has a variable that can be none: a name has no '=' in it, and nothing has a NUL"))
 }
 
 /// Refuses when as many tasks of clients are under way as there may be.
@@ -128,7 +147,11 @@ pub fn is_by_client(task: &Task) -> bool {
 }
 
 /// Runs `gco run --detach`, and gives the id of the task.
-fn run_detached(options: &[OsString], argv: &[String]) -> Result<TaskId, Failure> {
+fn run_detached(
+    options: &[OsString],
+    variables: &[(String, String)],
+    argv: &[String],
+) -> Result<TaskId, Failure> {
     let cannot = |why: &str| Failure::failed(format!("cannot start the command: {why}"));
     if argv.iter().any(|argument| argument.contains('\0')) {
         return Err(wrong("argv", "must not have a NUL in it"));
@@ -138,6 +161,8 @@ fn run_detached(options: &[OsString], argv: &[String]) -> Result<TaskId, Failure
         .args(options)
         .arg("--")
         .args(argv)
+        // Not among the arguments, which everybody on the machine can read.
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .output()
         .map_err(|error| cannot(&io_words(&error)))?;

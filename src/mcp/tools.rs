@@ -209,7 +209,7 @@ impl Kind {
             Kind::Wait => json!({
                 "task": task(),
                 "until": texts("Conditions, of which one ends the wait; the end of the task always does"),
-                "since": since(),
+                "since": text("A cursor from an earlier answer, or \"start\": output counts from there; only what comes from now on if not said"),
                 "timeout_seconds": seconds(LONGEST, "How long to wait; 60 if not said"),
                 "max_bytes": max_bytes(),
             }),

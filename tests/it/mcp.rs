@@ -269,6 +269,27 @@ fn what_may_be_run_can_be_limited() {
 }
 
 #[test]
+fn variables_are_for_the_command_alone() {
+    let home = Home::new();
+    let mut client = Client::new(&home, &["--allow-run"]);
+    let elsewhere = home.path().join("elsewhere");
+    let variables = json!({ "SECRET": "hush-hush", "HOME": elsewhere, "GCO_TASK_STATUS_DIR": "/nowhere", "COMPLETE": "bash" });
+    let script = "echo $SECRET $GCO_TASK_STATUS_DIR $COMPLETE; exec sleep 600";
+    let arguments = json!({ "argv": [script], "shell": true, "env": variables, "wait_seconds": 0 });
+    let task = client.call("task_run", arguments)["task_id"].clone();
+    let waited = client.call("task_wait", json!({ "task": task, "until": ["match:hush"], "since": "start" }));
+    assert_eq!(waited["output"], "[stdout] hush-hush /nowhere bash\n");
+    // Arguments can be read by everybody.
+    let gcos: Vec<_> = home.processes().into_iter().filter(|process| process.is_gco).collect();
+    assert!(gcos.len() >= 2 && gcos.iter().all(|gco| !gco.command.contains("hush")), "{gcos:?}");
+    for bad in [json!({ "": "x" }), json!({ "A=B": "x" }), json!({ "A": "x\0" })] {
+        let said = client.refused("task_run", json!({ "argv": ["true"], "env": bad }));
+        assert!(said.contains("a variable that can be none"), "{said}");
+    }
+    client.close();
+}
+
+#[test]
 fn what_cannot_be_started_is_said() {
     let home = Home::new();
     let mut client = Client::new(&home, &["--allow-run"]);
