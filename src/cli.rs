@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{self, complete, progress, run, tasks};
+use crate::commands::{self, complete, mcp, progress, run, tasks};
 use crate::failure::{EXIT_FAILED, EXIT_GCO_FAILED, EXIT_USAGE, Failure};
 use crate::sys::start::Inherited;
 
@@ -46,6 +46,7 @@ enum Command {
     Run(Box<run::Args>),
     Progress(progress::Args),
     Tasks(tasks::Args),
+    Mcp(mcp::Args),
 }
 
 /// The definition of the whole command line, for completions and man pages.
@@ -67,6 +68,7 @@ pub fn main(inherited: Inherited) -> i32 {
             Command::Run(args) => run::run(*args, inherited),
             Command::Progress(args) => progress::run(args),
             Command::Tasks(args) => tasks::run(args, &inherited),
+            Command::Mcp(args) => mcp::run(args),
         },
         Err(error) => return refused(&error, is_run),
     };

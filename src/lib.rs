@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`cli`] | the command line as a whole |
 //! | [`commands`] | one file a command: its arguments, what it does |
+//! | [`mcp`] | tasks for agents: a server of the Model Context Protocol |
 //! | [`screen`] | tasks on a screen of their own, which follows what happens |
 //! | [`present`] | a task's lines on stdout, for the commands that show them |
 //! | [`supervise`] | running a task: front-end, supervisor, keeper, spool |
@@ -18,7 +19,7 @@
 //! | [`task`] | the nouns: id, record, state, outcome. Pure |
 //! | [`failure`] | messages for people, with hints and exit codes |
 //!
-//! Imports run downwards only: `cli` → `commands` → {`screen`, `present`} → {`supervise`, `observe`} → {`store`, `view`} → `gauge` →
+//! Imports run downwards only: `cli` → `commands` → {`mcp`, `screen`, `present`} → {`supervise`, `observe`} → {`store`, `view`} → `gauge` →
 //! {`log`, `sys`} → `task`; `failure` may be used by all. `tests/it/house.rs` keeps it so.
 //!
 //! Around it: `completions/` and `man/` are made from the code (`tests/generated`), what README.md shows is tried
@@ -35,6 +36,7 @@ pub mod commands;
 pub mod failure;
 pub mod gauge;
 pub mod log;
+pub mod mcp;
 pub mod observe;
 pub mod present;
 pub mod screen;

@@ -3,6 +3,7 @@
 //! No command imports another. What several need is a room of its own below.
 
 pub mod complete;
+pub mod mcp;
 pub mod progress;
 pub mod run;
 pub mod tasks;

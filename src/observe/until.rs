@@ -14,6 +14,7 @@ use super::{Following, News, Subject, Verdict};
 use crate::failure::{Failure, io_words};
 use crate::log::ReadAt;
 use crate::log::format::Tag;
+use crate::log::replay::Entry;
 use crate::log::search::{Found, Search};
 use crate::store::handle::Handle;
 use crate::store::load::Now;
@@ -46,8 +47,33 @@ pub struct Halted {
     pub log: Option<File>,
 }
 
+/// Somebody who goes along with a wait.
+pub trait Companion {
+    /// Hears what comes in the log, gco's own words included.
+    fn hears(&mut self, entry: &Entry<'_>);
+
+    /// Whether to go on waiting. `task` is what was seen of it last.
+    fn stays(&mut self, task: Option<&Task>) -> bool;
+
+    /// How long it need not be asked that.
+    fn patience(&self) -> Duration;
+}
+
+/// Nobody: the wait goes on.
+impl Companion for () {
+    fn hears(&mut self, _: &Entry<'_>) {}
+
+    fn stays(&mut self, _: Option<&Task>) -> bool {
+        true
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::MAX
+    }
+}
+
 /// Waits until one of `conditions` holds, the task is over, or it is `deadline`. Output counts from `offset` in the log on, the
-/// start of a log line.
+/// start of a log line. A `companion` that does not stay ends the wait as the deadline does.
 ///
 /// # Errors
 /// The log or the record cannot be read.
@@ -56,11 +82,12 @@ pub fn until(
     conditions: &[Condition],
     offset: u64,
     deadline: Option<Instant>,
+    companion: &mut impl Companion,
 ) -> Result<Halted, Failure> {
     let mut watch = Watch::new(subject.dir.path(), subject.names());
     let mut following = Following::begin(subject, &mut watch)?;
     following.go_to(offset);
-    let (reached, task) = go_along(subject, conditions, deadline, &mut following, &mut watch)?;
+    let (reached, task) = go_along(subject, conditions, deadline, &mut following, &mut watch, companion)?;
     Ok(Halted { reached, task, log: following.into_log() })
 }
 
@@ -70,6 +97,7 @@ fn go_along(
     deadline: Option<Instant>,
     following: &mut Following,
     watch: &mut Watch,
+    companion: &mut impl Companion,
 ) -> Result<(Reached, Option<Box<Task>>), Failure> {
     let nobody = null().map_err(|error| cannot(subject, &error))?;
     let there = following.log().and_then(|log| log.size().ok()).unwrap_or(0);
@@ -81,9 +109,9 @@ fn go_along(
     let mut was_live = false;
     loop {
         let now = following.look(subject).map_err(|error| subject.unreadable_record(&error))?;
-        let mut found = watcher.read(subject, following, deadline)?;
+        let mut found = watcher.read(subject, following, deadline, companion)?;
         if found.is_none() && following.turn(subject, watch)? {
-            found = watcher.read(subject, following, deadline)?;
+            found = watcher.read(subject, following, deadline, companion)?;
         }
         if mem::take(&mut is_first) {
             // What was there already has not come now.
@@ -119,10 +147,12 @@ fn go_along(
             if let Some(at) = watcher.silence(Instant::now()) {
                 return Ok((Reached::Condition(at, None), last_seen));
             }
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if deadline.is_some_and(|deadline| deadline <= Instant::now())
+                || !companion.stays(last_seen.as_deref())
+            {
                 return Ok((Reached::Timeout, last_seen));
             }
-            let most = if state_again { LOCK_DELAY } else { following.patience() };
+            let most = if state_again { LOCK_DELAY } else { following.patience() }.min(companion.patience());
             let due = deadline.into_iter().chain(watcher.silent_at());
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
             let wake = watch
@@ -132,7 +162,7 @@ fn go_along(
                 state_again = wake.names;
                 break;
             }
-            if let Some(found) = watcher.read(subject, following, deadline)? {
+            if let Some(found) = watcher.read(subject, following, deadline, companion)? {
                 return Ok((found, last_seen));
             }
         }
@@ -189,12 +219,14 @@ impl<'a> Watcher<'a> {
         subject: &Subject<'_>,
         following: &mut Following,
         deadline: Option<Instant>,
+        companion: &mut impl Companion,
     ) -> Result<Option<Reached>, Failure> {
         while let Some(news) = following.next(subject)? {
             let News::Entry(entry) = news else { continue };
             if entry.offset >= self.there && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Ok(Some(Reached::Timeout));
             }
+            companion.hears(&entry);
             if entry.tag == Some(Tag::Gco) {
                 continue;
             }

@@ -7,6 +7,7 @@
 pub mod consumer;
 pub mod dir;
 pub mod events;
+pub mod filter;
 pub mod handle;
 pub mod history;
 pub mod line;
@@ -21,6 +22,7 @@ pub mod replace;
 pub mod request;
 pub mod retention;
 pub mod scan;
+pub mod sweep;
 pub mod told;
 pub mod wait;
 

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms it may use, from `src/lib.rs`.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("cli", &["commands", "supervise", "store", "view", "log", "sys", "task", "failure"]),
     (
         "commands",
         &[
+            "mcp",
             "screen",
             "present",
             "supervise",
@@ -22,6 +23,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "failure",
         ],
     ),
+    ("mcp", &["supervise", "observe", "store", "view", "log", "sys", "task", "failure"]),
     ("screen", &["observe", "store", "view", "log", "sys", "task", "failure"]),
     ("present", &["observe", "store", "view", "log", "sys", "task", "failure"]),
     ("supervise", &["store", "gauge", "log", "sys", "task", "failure"]),

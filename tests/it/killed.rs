@@ -62,7 +62,7 @@ fn kill_at_full_speed(numbers: &mut Numbers, victims: &[&str], [out, err]: &[Vec
 fn at_full_speed_no_byte_is_lost_or_doubled() {
     let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
     let expected = expected();
-    let runs = count("GCO_IT_KILLS", 16);
+    let runs = count("GCO_IT_KILLS", 12);
     let mut killed = 0;
     for run in 0..runs {
         let victims: &[&str] = match run % 4 {

@@ -83,7 +83,7 @@ fn most_memory(home: &Home) -> u64 {
 fn a_slow_reader_slows_the_command_and_nothing_is_kept_in_memory() {
     let home = Home::new();
     let gate = Gate::new(&home, "go");
-    let script = "gco run -- seq 4000000 | { read x <go; cat; }";
+    let script = "gco run -- seq 1500000 | { read x <go; cat; }";
     let run = home.command("sh", ["-c", script]).spawn();
     let id = home.until_running()["task_id"].as_str().unwrap().to_owned();
     let size = || fs::metadata(home.tasks().join(format!("{id}.log"))).map_or(0, |meta| meta.len());
@@ -102,7 +102,7 @@ fn a_slow_reader_slows_the_command_and_nothing_is_kept_in_memory() {
     // What the program itself takes up is in it.
     assert!(peak < 10 << 10, "{peak} KiB");
     gate.open();
-    let expected: String = (1..=4_000_000).map(|n| format!("{n}\n")).collect();
+    let expected: String = (1..=1_500_000).map(|n| format!("{n}\n")).collect();
     let shown = run.wait().code(0).stderr("").into_stdout();
     assert!(shown == expected.as_bytes(), "{} of {} bytes", shown.len(), expected.len());
     assert!(rebuild(&home.log(&id), "stdout") == expected.as_bytes());

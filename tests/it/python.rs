@@ -46,7 +46,7 @@ fn a_polling_reader_sees_no_torn_record_and_no_false_orphan() {
     let tasks = home.tasks().display().to_string();
     let reader = home.command("python3", ["-I", "-S", "-u", "-c", READER, &tasks, "stop"]).spawn();
     reader.until_stdout("reading\n");
-    let runs = count("GCO_IT_TRUES", 1000) / 4;
+    let runs = count("GCO_IT_TRUES", 400) / 4;
     let script = format!("i=0; while [ $i -lt {runs} ]; do gco run -- true || exit 1; i=$((i+1)); done");
     let loops: Vec<_> = (0..4).map(|_| home.command("sh", ["-c", &script]).spawn()).collect();
     let mut outputs: Vec<_> = Vec::new();

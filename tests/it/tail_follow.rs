@@ -54,7 +54,7 @@ fn the_kernel_tells_and_nobody_polls() {
 
 #[test]
 fn the_last_line_is_never_missed() {
-    for round in 0..100 {
+    for round in 0..60 {
         let home = Home::new();
         let (task, tail) = followed(&home);
         // Somewhere in this the follower looks at the log, and somewhere at the record.

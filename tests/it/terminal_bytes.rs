@@ -142,7 +142,7 @@ fn print(home: &Home, n: usize) {
 
 #[test]
 fn no_byte_is_missing_when_a_command_prints_and_ends_at_once() {
-    let runs = count("GCO_IT_PRINTS", 100);
+    let runs = count("GCO_IT_PRINTS", 60);
     let next = AtomicUsize::new(0);
     let work = || {
         let home = Home::new();

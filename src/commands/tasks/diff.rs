@@ -1,23 +1,15 @@
 //! `gco tasks diff`: where a run went another way than one that went well.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use anyhow::Result;
 
-use crate::failure::{Failure, io_words};
-use crate::log::compare::compare;
-use crate::observe::Subject;
+use crate::failure::Failure;
+use crate::observe::versus::Versus;
 use crate::store::liveness::Here;
-use crate::store::load::LoadError;
-use crate::store::scan::{self, Listed, NewestFirst};
-use crate::store::{StatusDir, Task, load, name};
+use crate::store::{StatusDir, Task, name};
 use crate::sys::{time, window};
-use crate::task::{State, TaskId};
 use crate::view::{Shown, Style, diff, json};
-
-/// So many records are looked at for a run of the same command.
-const MOST_RECORDS: usize = 10_000;
 
 /// What help and the man page say after the options.
 const MORE: &str = "\
@@ -66,14 +58,7 @@ pub fn run(args: &Args) -> Result<i32> {
     let id = name::resolve(found.as_ref(), args.task.as_deref())?;
     let Some(dir) = found else { return Err(name::unknown(&id).into()) };
     let here = Here::ask();
-    let task = task_of(&dir, &id, &here)?;
-    let other = match args.other.as_deref() {
-        Some(other) => task_of(&dir, &name::resolve(Some(&dir), Some(other))?, &here)?,
-        None => last_success(&dir, &task, &here)?,
-    };
-    let run = log_of(&dir, &task.id, &here)?;
-    let good = log_of(&dir, &other.id, &here)?;
-    let comparison = compare(&run, &good).map_err(|error| cannot(&task.id, &io_words(&error)))?;
+    let Versus { task, other, comparison } = Versus::of(&dir, &id, args.other.as_deref(), &here)?;
     let (task, other) = (shown(&task), shown(&other));
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
@@ -92,49 +77,4 @@ pub fn run(args: &Args) -> Result<i32> {
 fn shown(task: &Task) -> Shown<'_> {
     let Task { id, record, state, is_alive } = task;
     Shown { id, record, state: *state, is_alive: *is_alive, place: None, past: None }
-}
-
-fn task_of(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<Task, Failure> {
-    load(dir, id, here).map_err(|error| match error {
-        LoadError::Missing => name::unknown(id),
-        error => Subject { dir, id, here }.unreadable_record(&error),
-    })
-}
-
-fn log_of(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<File, Failure> {
-    let log = Subject { dir, id, here }.open_log()?;
-    log.ok_or_else(|| Failure::failed(format!("cannot read the log of '{id}': there is none")))
-}
-
-/// The last run of the same command that succeeded before `task`, or else the newest that did.
-fn last_success(dir: &StatusDir, task: &Task, here: &Here) -> Result<Task, Failure> {
-    let listed = scan::records(dir).map_err(|error| cannot(&task.id, &io_words(&error)))?;
-    let mut is_before = false;
-    let mut after = None;
-    for Listed { id, .. } in NewestFirst::from(listed).take(MOST_RECORDS) {
-        if id == task.id {
-            is_before = true;
-            continue;
-        }
-        if after.is_some() && !is_before {
-            continue;
-        }
-        // One that cannot be read is no help.
-        let Ok(other) = load(dir, &id, here) else { continue };
-        if other.state != State::Succeeded || !other.record.is_run_of_same(&task.record) {
-            continue;
-        }
-        if is_before {
-            return Ok(other);
-        }
-        after = Some(other);
-    }
-    after.ok_or_else(|| {
-        cannot(&task.id, "no other run of its command in its directory has succeeded")
-            .hint("'gco tasks diff TASK OTHER' compares any two")
-    })
-}
-
-fn cannot(id: &TaskId, why: &str) -> Failure {
-    Failure::failed(format!("cannot compare '{id}': {why}"))
 }

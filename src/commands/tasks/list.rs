@@ -8,15 +8,15 @@ use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueP
 
 use crate::failure::{Failure, io_words};
 use crate::screen::table::{self as screen, Beside, Picture, Row};
+use crate::store::filter::Filter;
 use crate::store::history::History;
 use crate::store::line::Places;
 use crate::store::liveness::Here;
 use crate::store::load::LoadError;
-use crate::store::scan::{self, Listed, NewestFirst};
-use crate::store::{StatusDir, Task, load};
+use crate::store::scan::{self, NewestFirst};
+use crate::store::{StatusDir, load};
 use crate::sys::{time, window};
-use crate::task::record::field;
-use crate::task::{State, id, span};
+use crate::task::{State, span};
 use crate::view::Style;
 use crate::view::json::Listing;
 use crate::view::table::Table;
@@ -202,7 +202,7 @@ impl Look<'_> {
     fn each(self, mut tasks: NewestFirst, mut take: impl FnMut(Row) -> io::Result<()>) -> io::Result<usize> {
         let Self { dir, args, limit, now, history } = self;
         let here = Here::ask();
-        let filter = Filter::new(args, now);
+        let filter = Filter::new(&args.state, &args.labels, args.name.as_deref(), args.since, now);
         let mut places = Places::new();
         let mut count = 0;
         while limit == 0 || count < limit {
@@ -232,58 +232,6 @@ impl Look<'_> {
             count += 1;
         }
         Ok(tasks.left())
-    }
-}
-
-/// Which tasks are asked for.
-struct Filter<'a> {
-    states: &'a [State],
-    labels: &'a [(String, String)],
-    /// As it stands in ids and records.
-    name: Option<String>,
-    /// In seconds since 1970.
-    since: Option<i64>,
-}
-
-impl<'a> Filter<'a> {
-    fn new(args: &'a Args, now: i64) -> Self {
-        Self {
-            states: &args.state,
-            labels: &args.labels,
-            name: args.name.as_deref().map(|name| id::tool_name(name.as_bytes())),
-            since: args.since.map(|span| now.saturating_sub_unsigned(span.as_secs())),
-        }
-    }
-
-    /// Whether a task listed at this time, and all after it, began too long ago. None began later than it is listed.
-    fn is_past(&self, seconds: i64) -> bool {
-        self.since.is_some_and(|since| seconds < since)
-    }
-
-    /// Whether the id leaves it open that the task is asked for.
-    fn may_be(&self, listed: &Listed) -> bool {
-        match (&self.name, listed.tool()) {
-            (Some(name), Some(tool)) => name == tool,
-            _ => true,
-        }
-    }
-
-    fn is_met_by(&self, task: &Task) -> bool {
-        let record = &task.record;
-        let says_tool =
-            |name: &str| record.text(field::TOOL).is_some_and(|tool| id::tool_name(tool.as_bytes()) == name);
-        let has = |key: &str, value: &str| record.labels().any(|label| label == (key, value));
-        let by_id = Listed::from_id(&task.id);
-        (self.states.is_empty() || self.states.contains(&task.state))
-            && self.labels.iter().all(|(key, value)| has(key, value))
-            // What the id says has been looked at.
-            && (by_id.is_some() || self.name.as_deref().is_none_or(says_tool))
-            && (by_id.is_some() || self.since.is_none_or(|since| record.time(field::STARTED_AT).is_none_or(|at| at >= since)))
-    }
-
-    /// Whether a record that cannot be read is listed: unless something is asked for that only it could tell.
-    fn takes_unreadable(&self, listed: &Listed) -> bool {
-        self.states.is_empty() && self.labels.is_empty() && (self.name.is_none() || listed.tool().is_some())
     }
 }
 

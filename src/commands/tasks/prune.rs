@@ -6,14 +6,12 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::failure::{Failure, io_words};
+use crate::failure::Failure;
 use crate::store::StatusDir;
 use crate::store::liveness::Here;
-use crate::store::prune::{self, Found, Leftover};
-use crate::store::retention::{Rules, Standing, Why, plan};
-use crate::store::scan;
-use crate::sys::time;
-use crate::task::{State, size, span, text};
+use crate::store::retention::{Rules, Standing};
+use crate::store::sweep::{Done, Work};
+use crate::task::{State, size, span};
 use crate::view::json;
 
 /// The states in which a task can be pruned.
@@ -93,7 +91,13 @@ pub fn run(args: &Args) -> Result<i32> {
     let mut out = BufWriter::new(io::stdout().lock());
     if let Some(dir) = &dir {
         let here = Here::ask();
-        let work = Work::find(dir, &here, args)?;
+        let rules = Rules {
+            keep: args.keep,
+            older_than: args.older_than,
+            max_size: args.max_size,
+            states: args.state.clone(),
+        };
+        let work = Work::find(dir, &here, &rules)?;
         for (id, why) in &work.unreadable {
             let _ = writeln!(io::stderr(), "gco: '{id}' stays, its record cannot be read: {why}");
         }
@@ -103,13 +107,13 @@ pub fn run(args: &Args) -> Result<i32> {
         }
         done = if args.dry_run { work.pretend() } else { work.carry_out(dir, &here) };
         if args.dry_run && !args.json {
-            work.list(&mut out)?;
+            list(&work, &mut out)?;
         }
     }
     if args.json {
         out.write_all(json::pretty(&done.json(args.dry_run)).as_bytes())?;
     } else {
-        writeln!(out, "{}", done.words(args.dry_run))?;
+        writeln!(out, "{}", words(&done, args.dry_run))?;
     }
     out.flush()?;
     for problem in &done.problems {
@@ -118,133 +122,32 @@ pub fn run(args: &Args) -> Result<i32> {
     Ok(i32::from(!done.problems.is_empty()))
 }
 
-/// What is to be removed.
-struct Work {
-    tasks: Vec<(Found, Why)>,
-    leftovers: Vec<Leftover>,
-    unreadable: Vec<(String, String)>,
-}
-
-impl Work {
-    fn find(dir: &StatusDir, here: &Here, args: &Args) -> Result<Work> {
-        let contents = scan::everything(dir).map_err(|error| {
-            let path = dir.path().display();
-            Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
-        })?;
-        let found = prune::survey(dir, &contents, here);
-        let rules = Rules {
-            keep: args.keep,
-            older_than: args.older_than,
-            max_size: args.max_size,
-            states: args.state.clone(),
+/// Says what would go, one a line.
+fn list(work: &Work, out: &mut impl Write) -> io::Result<()> {
+    let widest = work.tasks.iter().map(|(task, _)| task.id.as_str().len()).max().unwrap_or(0);
+    for (task, why) in &work.tasks {
+        let state = match task.candidate.standing {
+            Standing::Over(state) => state.as_str(),
+            Standing::UnderWay | Standing::Unreadable(_) => "",
         };
-        let candidates: Vec<_> = found.iter().map(|task| task.candidate.clone()).collect();
-        let going = plan(&candidates, time::now(), &rules);
-        let tasks = going.into_iter().map(|(at, why)| (found[at].clone(), why)).collect();
-        let unreadable = found.iter().filter_map(|task| match &task.candidate.standing {
-            Standing::Unreadable(why) => Some((task.id.to_string(), text::clean(why))),
-            _ => None,
-        });
-        let unreadable = unreadable.collect();
-        Ok(Work { tasks, leftovers: prune::leftovers(dir, &contents, here), unreadable })
+        let size = size::brief(task.candidate.size);
+        writeln!(out, "{:<widest$}  {state:<9}  {size:>10}  {}", task.id.as_str(), why.as_str())?;
     }
-
-    fn is_empty(&self) -> bool {
-        self.tasks.is_empty() && self.leftovers.is_empty()
+    for leftover in &work.leftovers {
+        let size = size::brief(leftover.size);
+        writeln!(out, "{:<widest$}  {:<9}  {size:>10}  belongs to no task", leftover.name(), "")?;
     }
-
-    /// What would be done.
-    fn pretend(&self) -> Done {
-        let mut done = Done::default();
-        for (task, _) in &self.tasks {
-            done.tasks.push(task.id.to_string());
-            done.freed += task.candidate.size;
-        }
-        for leftover in &self.leftovers {
-            done.leftovers.push(leftover.name());
-            done.freed += leftover.size;
-        }
-        done
-    }
-
-    fn carry_out(&self, dir: &StatusDir, here: &Here) -> Done {
-        let mut done = Done::default();
-        for (task, _) in &self.tasks {
-            match prune::remove(dir, &task.id, here) {
-                Ok(Some(freed)) => {
-                    done.tasks.push(task.id.to_string());
-                    done.freed += freed;
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    done.problems.push(format!("cannot remove '{}': {}", task.id, io_words(&error)));
-                }
-            }
-        }
-        for leftover in &self.leftovers {
-            match prune::clear(dir, leftover, here) {
-                Ok(Some(freed)) => {
-                    done.leftovers.push(leftover.name());
-                    done.freed += freed;
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    done.problems.push(format!("cannot remove '{}': {}", leftover.name(), io_words(&error)));
-                }
-            }
-        }
-        done
-    }
-
-    fn list(&self, out: &mut impl Write) -> io::Result<()> {
-        let widest = self.tasks.iter().map(|(task, _)| task.id.as_str().len()).max().unwrap_or(0);
-        for (task, why) in &self.tasks {
-            let state = match task.candidate.standing {
-                Standing::Over(state) => state.as_str(),
-                Standing::UnderWay | Standing::Unreadable(_) => "",
-            };
-            let size = size::brief(task.candidate.size);
-            writeln!(out, "{:<widest$}  {state:<9}  {size:>10}  {}", task.id.as_str(), why.as_str())?;
-        }
-        for leftover in &self.leftovers {
-            let size = size::brief(leftover.size);
-            writeln!(out, "{:<widest$}  {:<9}  {size:>10}  belongs to no task", leftover.name(), "")?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
-/// What was removed, or would be.
-#[derive(Default)]
-struct Done {
-    tasks: Vec<String>,
-    leftovers: Vec<String>,
-    freed: u64,
-    problems: Vec<String>,
-}
-
-impl Done {
-    fn words(&self, dry_run: bool) -> String {
-        if self.tasks.is_empty() && self.leftovers.is_empty() {
-            return if dry_run { "nothing to remove" } else { "nothing removed" }.to_owned();
-        }
-        let what = counts(self.tasks.len(), self.leftovers.len());
-        let freed = size::brief(self.freed);
-        if dry_run {
-            format!("would remove {what}: {freed}")
-        } else {
-            format!("removed {what}, freed {freed}")
-        }
+/// What was done, in a sentence.
+fn words(done: &Done, dry_run: bool) -> String {
+    if done.tasks.is_empty() && done.leftovers.is_empty() {
+        return if dry_run { "nothing to remove" } else { "nothing removed" }.to_owned();
     }
-
-    fn json(&self, dry_run: bool) -> serde_json::Value {
-        serde_json::json!({
-            "dry_run": dry_run,
-            "freed_bytes": self.freed,
-            "leftovers": self.leftovers,
-            "removed": self.tasks,
-        })
-    }
+    let what = counts(done.tasks.len(), done.leftovers.len());
+    let freed = size::brief(done.freed);
+    if dry_run { format!("would remove {what}: {freed}") } else { format!("removed {what}, freed {freed}") }
 }
 
 fn counts(tasks: usize, leftovers: usize) -> String {

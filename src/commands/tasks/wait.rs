@@ -10,14 +10,12 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use crate::failure::{Failure, io_words};
-use crate::log::last::{Wanted, last};
-use crate::log::since::{Piece, is_line_start, since};
+use crate::log::since::{Piece, since};
 use crate::observe::until::{Halted, Reached, until};
-use crate::observe::{Ends, Subject, Verdict};
+use crate::observe::{Ends, Subject, Verdict, place};
 use crate::store::liveness::Here;
-use crate::store::{StatusDir, Task, load, lockfile, name};
+use crate::store::{StatusDir, Task, load, name};
 use crate::sys::limits::raise_open_files;
-use crate::sys::lock::Probe;
 use crate::task::condition::{Condition, Kind};
 use crate::task::cursor::{Cursor, Since};
 use crate::task::record::field;
@@ -139,12 +137,12 @@ fn wait_for_one(
 ) -> Result<i32> {
     let id = subject.id;
     let offset = match (&args.since, args.json || goes_along) {
-        (Some(since), _) => place(subject, since)?,
-        (None, true) => end_of_log(subject)?,
+        (Some(since), _) => place::of(subject, since)?,
+        (None, true) => place::end_of_log(subject)?,
         (None, false) => 0,
     };
     let Halted { reached, task, log } = if goes_along {
-        until(subject, &args.until, offset, deadline)?
+        until(subject, &args.until, offset, deadline, &mut ())?
     } else {
         let ends = Ends::of(subject.dir, std::slice::from_ref(id), subject.here)
             .map_err(|error| out_of_threads(&error))?;
@@ -234,42 +232,6 @@ fn wait_for_several(
     }
     let failed = verdicts.iter().flatten().map(Verdict::code).find(|code| *code != 0);
     Ok(if args.any { first.unwrap_or(0) } else { failed.unwrap_or(0) })
-}
-
-/// Where in the log `since` is.
-fn place(subject: &Subject<'_>, since: &Since) -> Result<u64, Failure> {
-    let Since::Cursor(cursor) = since else { return Ok(0) };
-    let id = subject.id;
-    if cursor.task != *id {
-        return Err(Failure::usage(format!("the cursor '{cursor}' is one of another task, not of '{id}'")));
-    }
-    let refuse = |why: &str| {
-        Err(Failure::usage(format!("the cursor '{cursor}' {why}"))
-            .hint("--since start begins with the first line"))
-    };
-    match subject.open_log()? {
-        None if cursor.offset == 0 => Ok(0),
-        // Removed, and about to be put back by whoever supervises the task.
-        None if lockfile::probe(subject.dir, id) == Some(Probe::Held) => Ok(cursor.offset),
-        None => refuse("is for a log that is not there"),
-        Some(log) => {
-            let size = log.metadata().map_err(|error| subject.unreadable_log(&error))?.len();
-            if cursor.offset > size {
-                refuse(&format!("is beyond the end of the log, which has {size} bytes"))
-            } else if !is_line_start(&log, cursor.offset).map_err(|error| subject.unreadable_log(&error))? {
-                refuse("is not at the start of a line")
-            } else {
-                Ok(cursor.offset)
-            }
-        }
-    }
-}
-
-/// Where the next line of the log will begin.
-fn end_of_log(subject: &Subject<'_>) -> Result<u64, Failure> {
-    let Some(log) = subject.open_log()? else { return Ok(0) };
-    let nothing = Wanted { lines: 0, ..Wanted::FOR_RECORD };
-    Ok(last(&log, &nothing).map_err(|error| subject.unreadable_log(&error))?.end)
 }
 
 fn object_of_one(id: &TaskId, args: &Args, reached: &Reached, seen: Option<&Task>, piece: &Piece) -> Value {
