@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::control::{Control, Phase};
 use super::handover::{Handover, Start, Tracking};
 use super::hook::Hook;
-use super::journal::Journal;
+use super::journal::{Journal, LogLimit};
 use super::limits::{Clocks, Limits};
 use super::report::{Facts, Status, record};
 use super::spool::Spool;
@@ -71,6 +71,7 @@ pub fn set_up(
     let control = Control::new()?;
     let bells = (Bell::new()?, Bell::new()?);
     let spools = [Spool::new(control, Stream::Stdout)?, Spool::new(control, Stream::Stderr)?];
+    let limit = LogLimit::new(spec.log_limit)?;
     let Stage { terminals, seat, keys, leash } = stage;
     let mut sources = [None, None];
     let mut ends = [None, None];
@@ -129,6 +130,7 @@ pub fn set_up(
         // What is to be shown in the end must be kept until then, in a file without a name.
         None => unnamed.unwrap_or_else(|| Journal::absent(control)),
     };
+    journal.keep_within(limit);
     if ends_are_one {
         journal.say("what goes to stderr is with stdout here: a shell's jobs have one terminal");
     }

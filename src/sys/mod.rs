@@ -7,6 +7,7 @@ pub mod child;
 pub mod descriptors;
 pub mod door;
 pub mod fork;
+pub mod holes;
 pub mod limits;
 pub mod lock;
 pub mod oom;

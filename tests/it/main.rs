@@ -24,6 +24,7 @@ mod limits;
 mod line;
 mod list;
 mod live;
+mod log_limit;
 mod names;
 mod options;
 mod oracle;
