@@ -225,6 +225,16 @@ pub fn of<S: ReadAt + ?Sized>(source: &S) -> io::Result<Option<Gap>> {
     Gaps::default().around(source, &(0..source.size()?))
 }
 
+/// Where the word of `source` stands, if it has one: also if nothing is left out yet.
+///
+/// # Errors
+/// What reading said.
+pub fn word_of<S: ReadAt + ?Sized>(source: &S) -> io::Result<Option<u64>> {
+    let mut gaps = Gaps::default();
+    gaps.search(source, source.size()?)?;
+    Ok(gaps.word)
+}
+
 /// Where the word stands behind a first part of this length, and whether it may stand further on: before it there is no hole.
 fn find<S: ReadAt + ?Sized>(source: &S, length: u64) -> io::Result<(Option<u64>, bool)> {
     // The newline before the first line that could be it.

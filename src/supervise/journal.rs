@@ -129,6 +129,16 @@ impl Journal {
         Ok(journal)
     }
 
+    /// A log that is there, whose supervisor is gone with all it knew. What is in it is for [`recover`](Self::recover).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn taken_up(file: File, control: Control) -> io::Result<Self> {
+        let mut journal = Self::absent(control);
+        journal.adopt(file)?;
+        Ok(journal)
+    }
+
     fn adopt(&mut self, file: File) -> io::Result<()> {
         let meta = file.metadata()?;
         self.control.set_log_file(meta.dev(), meta.ino());

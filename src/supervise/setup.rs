@@ -154,6 +154,7 @@ pub fn set_up(
         facts,
         warnings,
         command: None,
+        family: None,
         start: Some(start),
         echo: spec.echo,
         detach: spec.detach,

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod oom;
 pub mod process;
 pub mod pty;
+pub mod reclaim;
 pub mod ring;
 pub mod shared;
 pub mod signals;

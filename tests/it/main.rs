@@ -1,6 +1,7 @@
 //! The tests that drive the real `gco`, each in a home of its own. `harness` says how.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod adopt;
 mod attach;
 mod bytes;
 mod cancel;

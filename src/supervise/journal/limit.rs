@@ -8,6 +8,7 @@
 //! Where the file system cannot give anything back, or the log is not what it was, the log stops at its limit: what comes is
 //! counted, and in the end said.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -19,6 +20,12 @@ use crate::log::gap::{self, Gap};
 use crate::sys::holes;
 use crate::sys::shared::Cells;
 use crate::task::size;
+
+/// What the limit is if it is not given.
+const LIMIT_VARIABLE: &str = "GCO_LOG_LIMIT";
+
+/// And if that is not set either.
+const USUAL: u64 = 1 << 30;
 
 /// So many places are remembered.
 const MARKS: usize = 24;
@@ -46,6 +53,8 @@ const CELLS: usize = PLACES + 3 * MARKS;
 #[derive(Debug, Clone, Copy)]
 pub struct LogLimit {
     bytes: u64,
+    /// How long the first part is at least.
+    first: u64,
     cells: Cells<CELLS>,
     /// What was left out when the word was read or written last.
     gap: Option<Gap>,
@@ -59,6 +68,37 @@ struct Place {
 }
 
 impl LogLimit {
+    /// Reads a limit as it is typed.
+    ///
+    /// # Errors
+    /// What is wrong with `text`, for the person who typed it.
+    pub fn parse(text: &str) -> Result<u64, String> {
+        match size::parse(text)? {
+            few @ 1..gap::SMALLEST_LIMIT => {
+                Err(format!("{} is too little; it takes 1MiB or more, or 0", size::brief(few)))
+            }
+            limit => Ok(limit),
+        }
+    }
+
+    /// The limit where none is given, 0 for none, and what is wrong with `GCO_LOG_LIMIT`. A setting that makes no sense is
+    /// passed over: it must not keep a nightly job from running.
+    #[must_use]
+    pub fn usual() -> (u64, Option<String>) {
+        Self::usual_of(std::env::var_os(LIMIT_VARIABLE).as_deref())
+    }
+
+    fn usual_of(value: Option<&OsStr>) -> (u64, Option<String>) {
+        let Some(value) = value.filter(|value| !value.is_empty()) else { return (USUAL, None) };
+        match value.to_str().ok_or_else(|| "it is not text".to_owned()).and_then(Self::parse) {
+            Ok(limit) => (limit, None),
+            Err(why) => {
+                let value = value.display();
+                (USUAL, Some(format!("gco: {LIMIT_VARIABLE} is '{value}': {why}; 1GiB of a log is kept")))
+            }
+        }
+    }
+
     /// A limit of so many bytes; none if it is 0.
     ///
     /// # Errors
@@ -67,7 +107,8 @@ impl LogLimit {
         if bytes == 0 {
             return Ok(None);
         }
-        Ok(Some(Self { bytes: bytes.max(gap::SMALLEST_LIMIT), cells: Cells::new()?, gap: None }))
+        let bytes = bytes.max(gap::SMALLEST_LIMIT);
+        Ok(Some(Self { bytes, first: gap::first_part(bytes), cells: Cells::new()?, gap: None }))
     }
 
     fn cell(&self, at: usize) -> &AtomicU64 {
@@ -155,6 +196,26 @@ impl Journal {
         self.limit = limit;
     }
 
+    /// Keeps a log that is there within `limit`. If it is longer than its first part would be and has no word, the limit is as much
+    /// larger as it takes.
+    ///
+    /// # Errors
+    /// What reading it said.
+    pub fn take_up_limit(&mut self, limit: Option<LogLimit>) -> io::Result<()> {
+        self.limit = limit;
+        let (Some(limit), Some(file)) = (&mut self.limit, &self.file) else { return Ok(()) };
+        let size = file.metadata()?.len();
+        match gap::word_of(file)? {
+            Some(word) => limit.set_word(word),
+            None if size > limit.first => {
+                limit.first = size.next_power_of_two();
+                limit.bytes = limit.bytes.max(2 * limit.first);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
     /// How many bytes of output were in the log and are not any more.
     #[must_use]
     pub fn left_out(&self) -> u64 {
@@ -178,7 +239,7 @@ impl Journal {
         if limit.has_stopped() {
             return false;
         }
-        if limit.word().is_none() && self.len >= gap::first_part(limit.bytes) {
+        if limit.word().is_none() && self.len >= limit.first {
             let gap = Gap::none(self.len, self.written);
             let (written, result) = write_most(file, &gap.line());
             if result.is_err() {

@@ -169,3 +169,12 @@ fn where_nothing_can_be_given_back_the_log_stops() -> io::Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn limits_are_enough_or_none() {
+    let parse = LogLimit::parse;
+    assert_eq!((parse("0"), parse("1MiB"), parse("2GB")), (Ok(0), Ok(1 << 20), Ok(2_000_000_000)));
+    assert!(parse("1MB").is_err() && parse("1").is_err() && parse("-1").is_err() && parse("much").is_err());
+    let usual = |text: &str| LogLimit::usual_of(Some(OsStr::new(text))).0;
+    assert_eq!([usual(""), usual("64MiB"), usual("0"), usual("1k")], [USUAL, 64 << 20, 0, USUAL]);
+}
