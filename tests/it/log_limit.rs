@@ -131,6 +131,16 @@ fn what_is_written_for_ever_does_not_fill_the_disk() {
     assert!(status.contains("MiB of its middle)"), "{status}");
     home.until_quiet();
     home.no_leftovers();
+    // What is not there takes no room.
+    let prune = |size: &str| {
+        home.gco(["tasks", "prune", "--max-size", size, "--dry-run", "--json"])
+            .run()
+            .code(0)
+            .stderr("")
+            .into_stdout()
+    };
+    let named = |size: &str| String::from_utf8(prune(size)).unwrap().contains(&id);
+    assert_eq!((named("512KiB"), named("2MiB")), (true, false));
 }
 
 #[test]
@@ -203,6 +213,19 @@ fn readers_say_how_much_is_left_out_and_show_no_hole() {
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, bytes).unwrap();
     tail(&["-n", "all"]).stdout(&shown).stderr("");
+}
+
+#[test]
+fn what_is_shown_once_more_has_the_words_too() {
+    let home = Home::new();
+    let script = "seq 1000001 1300000; exit 3";
+    let args = ["run", "--echo", "on-failure", "--log-limit", "1MiB", "--", "sh", "-c", script];
+    let output = home.gco(args).run().code(3);
+    let parts = parts(&home.log(&home.only_id()), "");
+    parts.check("stdout", FIRST, 1_300_000);
+    let shown: String = parts.of("stdout").concat().iter().map(|n| format!("{n}\n")).collect();
+    output.stdout(shown).stderr(format!("[gco] {}\n", parts.words()));
+    home.until_quiet();
 }
 
 #[test]
