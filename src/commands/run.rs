@@ -2,6 +2,7 @@
 
 mod follow;
 mod gauging;
+mod keep;
 mod life;
 mod order;
 mod replay;
@@ -17,6 +18,7 @@ use clap::ValueEnum;
 
 use self::follow::follow;
 use self::gauging::Gauging;
+use self::keep::Keep;
 use self::life::Life;
 use self::order::Order;
 use self::replay::Replaying;
@@ -53,6 +55,7 @@ Environment:
   GCO_TASK_STATUS_DIR      Where tasks are kept, instead of ~/.gco/tasks
   GCO_DISABLE_TASK_STATUS  1, true or yes: keep no files; --detach is then refused
   GCO_TASK_RETENTION       How many finished tasks are kept, 50 if not said, 0 for all
+  GCO_LOG_LIMIT            What --log-limit is if it is not given
   GCO_ON_FINISH            What --on-finish is if it is not given
   GCO_SHOW_PROGRESS        The same for --show-progress
 
@@ -87,6 +90,8 @@ Examples:
     gco run --replay backup --speed 10 --max-gap 2s --on-finish 'echo $GCO_STATE' | wc -l
   With a terminal, though gco itself has none; its full screen is kept in the log:
     gco run --pty always --log-screen -- ls --color
+  It may write for ever; of its log there are never more than 64 MiB:
+    gco run -d --log-limit 64MiB --name ticker -- sh -c 'yes tick | head -n 1000'
   It ends with the window that it was started in, and other keys leave it:
     gco run --on-hangup cancel --detach-keys ctrl-a,d -- ./deploy.sh eu-west
   Somewhere else, with a variable of its own:
@@ -160,6 +165,9 @@ pub struct Args {
 
     #[command(flatten)]
     seat: Seat,
+
+    #[command(flatten)]
+    keep: Keep,
 
     #[command(flatten)]
     life: Life,
@@ -273,6 +281,7 @@ fn spec(args: Args) -> Result<Spec, Failure> {
         },
         detach: args.detach,
         retention: retention(),
+        log_limit: args.keep.log_limit(),
         timeout: args.life.timeout,
         stall_timeout: args.life.stall_timeout,
         grace: args.life.grace,

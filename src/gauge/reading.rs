@@ -151,6 +151,9 @@ impl Gauge {
                 // Most likely from the middle of a line.
                 continue;
             }
+            if entry.left_out.is_some() {
+                self.open.iter_mut().for_each(Vec::clear);
+            }
             let (stream, ends) = match entry.tag {
                 Some(Tag::Line(stream)) => (stream, true),
                 Some(Tag::Part(stream)) => (stream, false),

@@ -1,7 +1,7 @@
 //! What a log says about why its task failed: the last lines of stderr, and the lines that look like the cause.
 //!
-//! Only the last [`REACH`] bytes are looked at, in one pass, and held in memory meanwhile. So that lines can be given their
-//! numbers, the newlines before that are counted, up to [`COUNTED`] bytes of them; in a longer log lines have none.
+//! Only the last [`REACH`] bytes are looked at. So that lines can be given their [numbers](super::numbers), the newlines before
+//! them are counted, up to [`COUNTED`] bytes of them; in a longer log lines have none.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,8 +9,9 @@ use std::io;
 use super::ReadAt;
 use super::cause::Causes;
 use super::join::{Choice, Joiner, Origin, Shown};
-use super::numbers::{COUNTED, newlines};
+use super::numbers::{COUNTED, Numbers};
 use super::replay::Replay;
+use super::since::line_start;
 use crate::task::{Stream, text};
 
 /// How much of a log's end is looked at.
@@ -77,53 +78,24 @@ pub fn clues<S: ReadAt + ?Sized>(source: &S) -> io::Result<Clues> {
 fn clues_within<S: ReadAt + ?Sized>(source: &S, reach: u64, counted: u64) -> io::Result<Clues> {
     let size = source.size()?;
     let start = size.saturating_sub(reach);
-    let mut end = vec![0; usize::try_from(size - start).unwrap_or(0)];
-    let filled = source.read_full(&mut end, start)?;
-    end.truncate(filled);
     // The first line may have begun before.
-    let skipped = if start == 0 { 0 } else { memchr::memchr(b'\n', &end).map_or(end.len(), |at| at + 1) };
-    let before = if start <= counted { Some(newlines(source, 0, start)?) } else { None };
-    let mut numbers = Numbers { start, end: &end, first: before, before, at: 0 };
-    let mut replay = Replay::from(skipped as u64);
+    let mut replay = Replay::between(line_start(source, start, size)?, size);
+    let mut numbers = Numbers::within(source, counted);
+    let mut cut = start > 0;
     let mut joiner = Joiner::new(Choice::ALL, LONGEST);
     let mut gathered = Gathered::default();
-    while let Some(entry) = replay.next(&end)? {
+    while let Some(entry) = replay.next(source)? {
+        cut |= entry.left_out.is_some();
         if let Some(line) = joiner.push(&entry) {
-            gathered.take(&line, &mut numbers);
+            gathered.take(&line, &mut numbers)?;
         }
     }
     for line in joiner.finish() {
-        gathered.take(&line, &mut numbers);
+        gathered.take(&line, &mut numbers)?;
     }
     let Gathered { stderr, mut first, last, left_out, .. } = gathered;
     first.extend(last);
-    Ok(Clues { stderr: stderr.into(), causes: first, left_out, cut: start > 0 })
-}
-
-/// Numbers lines by where they begin. Cheapest in the order of the log.
-struct Numbers<'e> {
-    /// Where in the log all this begins.
-    start: u64,
-    end: &'e [u8],
-    /// The lines that end before all this, if they were counted.
-    first: Option<u64>,
-    /// The lines that end before `at`, if they were counted.
-    before: Option<u64>,
-    at: usize,
-}
-
-impl Numbers<'_> {
-    fn of(&mut self, offset: u64) -> Option<u64> {
-        let offset = usize::try_from(offset).unwrap_or(self.end.len());
-        if offset < self.at {
-            (self.before, self.at) = (self.first, 0);
-        }
-        let passed = self.end.get(self.at..offset).unwrap_or_default();
-        let before = self.before? + memchr::memchr_iter(b'\n', passed).count() as u64;
-        self.before = Some(before);
-        self.at = offset;
-        Some(before + 1)
-    }
+    Ok(Clues { stderr: stderr.into(), causes: first, left_out, cut })
 }
 
 #[derive(Default)]
@@ -136,12 +108,11 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn take(&mut self, line: &Shown, numbers: &mut Numbers<'_>) {
+    fn take<S: ReadAt + ?Sized>(&mut self, line: &Shown, numbers: &mut Numbers<'_, S>) -> io::Result<()> {
         let said = text::plain(&line.payload);
         if self.causes.takes(line.origin, &said) {
-            let offset = numbers.start + line.log_offset;
-            let (number, text) = (numbers.of(line.log_offset), said.trim_end().to_owned());
-            let cause = Cause { line: number, offset, time: None, text };
+            let (offset, text) = (line.log_offset, said.trim_end().to_owned());
+            let cause = Cause { line: numbers.of(offset)?, offset, time: None, text };
             if self.first.len() < CAUSES {
                 self.first.push(cause);
             } else {
@@ -158,6 +129,7 @@ impl Gathered {
                 self.stderr.pop_front();
             }
         }
+        Ok(())
     }
 }
 

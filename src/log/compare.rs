@@ -176,7 +176,7 @@ fn each_line<S: ReadAt + ?Sized>(
     mut take: impl FnMut(&Shown, &str) -> io::Result<()>,
 ) -> io::Result<bool> {
     let size = source.size()?;
-    let is_cut = size > look.saturating_mul(2);
+    let mut is_cut = size > look.saturating_mul(2);
     let stretches = if is_cut { vec![(0, look), (size - look, size)] } else { vec![(0, size)] };
     for (start, stop) in stretches {
         let mut joiner = Joiner::new(Choice { only: None, gco: false }, LONGEST);
@@ -188,7 +188,9 @@ fn each_line<S: ReadAt + ?Sized>(
             if said.trim().is_empty() { Ok(()) } else { take(line, said.trim_end()) }
         };
         while let Some(entry) = replay.next(source)? {
-            if !std::mem::replace(&mut is_whole, true) {
+            is_cut |= entry.left_out.is_some();
+            // Behind what is left out a line begins.
+            if !std::mem::replace(&mut is_whole, true) && entry.left_out.is_none() {
                 continue;
             }
             if let Some(line) = joiner.push(&entry) {

@@ -1,7 +1,8 @@
 //! Puts the parts of a line together again.
 //!
 //! A part is joined with what follows on the same stream, also when lines of the other stream stand
-//! between. The joined line has the place of its last piece.
+//! between. The joined line has the place of its last piece. Where a piece of the log is [left out](super::gap), what has begun
+//! before and what goes on behind are joined with a mark between.
 
 use super::format::Tag;
 use super::replay::Entry;
@@ -68,6 +69,9 @@ pub struct Shown {
     pub log_offset: u64,
 }
 
+/// What stands in a line for what is left out of it.
+const MARK: &str = " […] ";
+
 /// Puts lines together from entries in the order of the log.
 #[derive(Debug)]
 pub struct Joiner {
@@ -87,8 +91,17 @@ impl Joiner {
     /// Takes the next entry, and gives the line that ends with it.
     pub fn push(&mut self, entry: &Entry<'_>) -> Option<Shown> {
         let origin = Origin::of(entry.tag);
+        if entry.left_out.is_some() {
+            for line in self.open.iter_mut().flatten() {
+                line.payload.extend_from_slice(MARK.as_bytes());
+            }
+        }
         if !self.choice.takes(origin) {
             return None;
+        }
+        if entry.left_out.is_some() {
+            let (payload, log_offset) = (entry.payload.to_vec(), entry.offset);
+            return Some(Shown { origin, complete: true, payload, log_offset });
         }
         let open = &mut self.open[slot(origin)];
         let line = open.get_or_insert_with(|| Shown {

@@ -12,6 +12,7 @@ use std::io;
 
 use super::ReadAt;
 use super::format::{Tag, parse};
+use super::gap::{self, Gaps};
 use super::join::{Choice, Joiner, Origin, Shown};
 use super::replay::Replay;
 use crate::task::record::TAIL_LINES;
@@ -59,6 +60,8 @@ pub struct Last {
     pub end: u64,
     /// The cap on the bytes looked at was reached: there may be more lines, or more of them.
     pub cut: bool,
+    /// So many bytes of the log come among them, or right before them, that are not there any more.
+    pub left_out: u64,
 }
 
 /// The last lines of the log `source`.
@@ -69,9 +72,11 @@ pub fn last<S: ReadAt + ?Sized>(source: &S, wanted: &Wanted) -> io::Result<Last>
     let Span { start, end, cut } = find(source, wanted)?;
     let mut joiner = Joiner::new(wanted.choice, wanted.longest_line);
     let mut lines = VecDeque::new();
+    let mut left_out = 0;
     if start < end {
         let mut replay = Replay::between(start, end);
         while let Some(entry) = replay.next(source)? {
+            left_out += entry.left_out.map_or(0, |left_out| left_out.bytes);
             lines.extend(joiner.push(&entry));
             if lines.len() > wanted.lines {
                 lines.pop_front();
@@ -82,7 +87,7 @@ pub fn last<S: ReadAt + ?Sized>(source: &S, wanted: &Wanted) -> io::Result<Last>
     lines.extend(joiner.finish());
     lines.sort_by_key(|line| line.log_offset);
     lines.drain(..lines.len().saturating_sub(wanted.lines));
-    Ok(Last { lines, end, cut })
+    Ok(Last { lines, end, cut, left_out })
 }
 
 /// The last lines as a record's `tail` has them: plain text, gco's own words left out.
@@ -111,9 +116,12 @@ fn find<S: ReadAt + ?Sized>(source: &S, wanted: &Wanted) -> io::Result<Span> {
     let mut upper = size;
     let mut block = FIRST_BLOCK;
     let mut cut = false;
+    // What of it is left out, and so not looked at.
+    let mut passed = 0;
+    let mut gaps = Gaps::default();
     let mut buffer = Vec::new();
     'blocks: while upper > 0 {
-        if size - upper >= wanted.look_at_most {
+        if (size - upper).saturating_sub(passed) >= wanted.look_at_most {
             cut = true;
             break;
         }
@@ -124,9 +132,19 @@ fn find<S: ReadAt + ?Sized>(source: &S, wanted: &Wanted) -> io::Result<Span> {
             // Somebody cut the log meanwhile. What was there is not any more.
             return Ok(Span { start: 0, end: 0, cut: true });
         }
-        for at in memchr::memrchr_iter(b'\n', &buffer[..length(upper - lower)]) {
+        let mut gap = None;
+        if memchr::memchr(0, &buffer).is_some() {
+            gap = gaps.around(source, &(lower..upper))?;
+        }
+        // Of this block, what is behind.
+        let begin = gap.map_or(lower, |gap| gap.end.max(lower) - 1);
+        let begin = length(begin.min(upper) - lower);
+        for at in memchr::memrchr_iter(b'\n', &buffer[begin..length(upper - lower)]) {
+            let at = begin + at;
             let position = lower + at as u64;
-            if let Some(newline) = newline {
+            if let Some(newline) = newline
+                && !is_hidden(source, &buffer[at + 1..], position + 1, newline)?
+            {
                 tally.count(tag_of(&buffer[at + 1..], newline - position - 1), position + 1);
             }
             newline = Some(position);
@@ -136,6 +154,11 @@ fn find<S: ReadAt + ?Sized>(source: &S, wanted: &Wanted) -> io::Result<Span> {
             }
         }
         upper = lower;
+        if let Some(gap) = gap {
+            passed = gap.end - gap.begin;
+            upper = upper.min(gap.begin);
+            newline = None;
+        }
         block = (block * 2).min(LARGEST_BLOCK);
     }
     let Some(last_newline) = last_newline else {
@@ -165,6 +188,12 @@ fn length(bytes: u64) -> usize {
 /// The tag of a line of `line_length` bytes that begins as `bytes` does.
 fn tag_of(bytes: &[u8], line_length: u64) -> Option<Tag> {
     parse(&bytes[..bytes.len().min(length(line_length))]).map(|(tag, _)| tag)
+}
+
+/// Whether the line at `start`, which begins as `bytes` does and ends at `newline`, is the word for a gap that is none yet.
+fn is_hidden<S: ReadAt + ?Sized>(source: &S, bytes: &[u8], start: u64, newline: u64) -> io::Result<bool> {
+    let may_be = newline + 1 - start == gap::LINE && bytes.starts_with(&gap::BEGIN[..TAG_ROOM as usize]);
+    Ok(may_be && gap::read(source, start)?.is_some_and(|gap| gap.is_empty()))
 }
 
 /// What is known of the line of a stream that was seen last, going backwards.

@@ -4,11 +4,15 @@
 //! ([`MAX_LINE`]); those come in several entries, of which all but the first continue the one before.
 //! A line whose newline has not been written yet is no entry: whoever writes it is in the middle of it, or died
 //! there and a successor will take it back. So nothing of it is remembered, and it is read again next time.
+//!
+//! What is [left out](super::gap) of a log is passed over, and is an entry of gco's that says so: also where it was left out
+//! while the log was being read.
 
 use std::io;
 
 use super::ReadAt;
 use super::format::{MAX_LINE, Tag, parse};
+use super::gap::{self, Gap, Gaps, LeftOut};
 
 /// How much is read at once.
 const BLOCK: usize = 256 * 1024;
@@ -24,6 +28,8 @@ pub struct Entry<'a> {
     pub ends: bool,
     /// Where in the log it begins.
     pub offset: u64,
+    /// It stands for what is not in the log.
+    pub left_out: Option<LeftOut>,
 }
 
 /// A place in a log, and what has been read ahead of it.
@@ -39,12 +45,24 @@ pub struct Replay {
     stop: u64,
     /// Within a line that is too long: its tag.
     within: Option<Option<Tag>>,
+    gaps: Gaps,
+    /// What has been met that is left out, and not been told of.
+    ahead: Option<Ahead>,
+}
+
+/// What is left out, and where the log goes on.
+#[derive(Debug, Clone, Copy)]
+struct Ahead {
+    end: u64,
+    left_out: LeftOut,
 }
 
 /// An entry in the buffer.
 pub(super) struct Found {
     length: usize,
     newline: bool,
+    /// It is the words for what is left out from this offset on.
+    left_out: Option<(u64, LeftOut)>,
 }
 
 impl Replay {
@@ -57,7 +75,16 @@ impl Replay {
     /// Begins at `offset`, the start of a log line, and ends at `stop`.
     #[must_use]
     pub fn between(offset: u64, stop: u64) -> Self {
-        Self { buffer: Vec::new(), from: 0, filled: 0, base: offset, stop, within: None }
+        Self {
+            buffer: Vec::new(),
+            from: 0,
+            filled: 0,
+            base: offset,
+            stop,
+            within: None,
+            gaps: Gaps::default(),
+            ahead: None,
+        }
     }
 
     /// Where in the log the next entry begins.
@@ -78,24 +105,53 @@ impl Replay {
     pub(super) fn look_for<S: ReadAt + ?Sized>(&mut self, source: &S) -> io::Result<Option<Found>> {
         let mut searched = 0;
         loop {
+            if let Some(ahead) = self.ahead.take() {
+                return Ok(Some(self.pass_over(ahead)));
+            }
             let rest = &self.buffer[self.from..self.filled];
             if let Some(at) = memchr::memchr(b'\n', &rest[searched..]) {
-                return Ok(Some(Found { length: searched + at, newline: true }));
+                let length = searched + at;
+                if self.within.is_none() && gap::is_word(&rest[..=length]) {
+                    match gap::read(source, self.position())? {
+                        Some(gap) if gap.is_empty() => {
+                            self.from += length + 1;
+                            searched = 0;
+                            continue;
+                        }
+                        gap => self.ahead = gap.map(|gap| Ahead::of(&gap, gap.begin)),
+                    }
+                    if self.ahead.is_some() {
+                        continue;
+                    }
+                }
+                return Ok(Some(Found { length, newline: true, left_out: None }));
             }
             if rest.len() >= MAX_LINE {
-                return Ok(Some(Found { length: rest.len(), newline: false }));
+                if self.within.is_none() && rest.iter().all(|&byte| byte == 0) {
+                    self.ahead = Some(self.measure_hole(source)?);
+                    continue;
+                }
+                return Ok(Some(Found { length: rest.len(), newline: false, left_out: None }));
             }
             searched = rest.len();
             if !self.read_on(source)? {
                 self.forget();
                 return Ok(None);
             }
+            // What was there may have been left out meanwhile.
+            searched = searched.min(self.filled - self.from);
         }
     }
 
     /// Hands out what [`look_for`](Self::look_for) has just found.
     pub(super) fn take(&mut self, found: Found) -> Entry<'_> {
-        let Found { length, newline } = found;
+        let Found { length, newline, left_out } = found;
+        if let Some((offset, left_out)) = left_out {
+            let words = &self.buffer[self.from..self.from + length];
+            self.from += length;
+            let left_out = Some(left_out);
+            return Entry { tag: Some(Tag::Gco), payload: words, ends: true, offset, left_out };
+        }
         let offset = self.position();
         let line = &self.buffer[self.from..self.from + length];
         let (tag, payload) = match self.within {
@@ -104,7 +160,42 @@ impl Replay {
         };
         self.within = if newline { None } else { Some(tag) };
         self.from += length + usize::from(newline);
-        Entry { tag, payload, ends: newline && !matches!(tag, Some(Tag::Part(_))), offset }
+        let ends = newline && !matches!(tag, Some(Tag::Part(_)));
+        Entry { tag, payload, ends, offset, left_out: None }
+    }
+
+    /// Goes to where the log goes on, with the words for what is not there in the buffer.
+    fn pass_over(&mut self, ahead: Ahead) -> Found {
+        let offset = self.position();
+        let words = ahead.left_out.words();
+        self.buffer.clear();
+        self.buffer.extend_from_slice(words.as_bytes());
+        (self.from, self.filled, self.within) = (0, words.len(), None);
+        self.base = ahead.end - words.len() as u64;
+        Found { length: words.len(), newline: false, left_out: Some((offset, ahead.left_out)) }
+    }
+
+    /// Goes on to the end of NULs of which no word tells: what a power cut, or another tool, has left.
+    fn measure_hole<S: ReadAt + ?Sized>(&self, source: &S) -> io::Result<Ahead> {
+        let mut block = vec![0; BLOCK];
+        let begin = self.position();
+        let mut end = begin;
+        let mut is_hole = true;
+        while end < self.stop {
+            let count = source.read_some(&mut block, end)?;
+            let skipped =
+                if is_hole { block[..count].iter().take_while(|&&byte| byte == 0).count() } else { 0 };
+            is_hole &= skipped == count;
+            if let Some(at) = memchr::memchr(b'\n', &block[skipped..count]) {
+                end += (skipped + at) as u64 + 1;
+                break;
+            }
+            end += count as u64;
+            if count == 0 {
+                break;
+            }
+        }
+        Ok(Ahead { end, left_out: LeftOut { bytes: end - begin, streams: None } })
     }
 
     /// Gives up what was read ahead.
@@ -125,8 +216,26 @@ impl Replay {
         let room =
             (BLOCK - self.filled).min(usize::try_from(self.stop.saturating_sub(at)).unwrap_or(usize::MAX));
         let count = source.read_some(&mut self.buffer[self.filled..self.filled + room], at)?;
+        let read = at..at + count as u64;
         self.filled += count;
+        if memchr::memchr(0, &self.buffer[self.filled - count..self.filled]).is_some()
+            && let Some(gap) = self.gaps.around(source, &read)?
+        {
+            if self.base < gap.begin {
+                // Up to the word.
+                self.filled = usize::try_from(gap.begin - self.base).unwrap_or(0);
+            } else {
+                self.ahead = Some(Ahead::of(&gap, self.base));
+            }
+        }
         Ok(count > 0)
+    }
+}
+
+impl Ahead {
+    /// What one who has read up to `place` is told of `gap`.
+    fn of(gap: &Gap, place: u64) -> Self {
+        Self { end: gap.end, left_out: gap.behind(place) }
     }
 }
 

@@ -40,6 +40,10 @@ impl Search {
 
     /// Takes the next entry, and gives the line of it that matches.
     pub fn push(&mut self, entry: &Entry<'_>) -> Option<Found> {
+        if entry.left_out.is_some() {
+            // What goes on behind it did not begin before.
+            self.open = Default::default();
+        }
         let open = match Origin::of(entry.tag) {
             Origin::Gco => return None,
             Origin::Stream(stream) => &mut self.open[stream.index()],

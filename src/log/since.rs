@@ -1,12 +1,14 @@
 //! What has come into a log since a place in it: whole lines, no more of them than was asked for, and the place behind them.
 //!
 //! Who goes from place to place gets each line once. A line that alone is more than was asked for is given cut, and told
-//! to be: the place moves on with each call that finds a whole line.
+//! to be: the place moves on with each call that finds a whole line. Where something is [left out](super::gap) of the log, a line
+//! says so, the first of its piece.
 
 use std::io;
 
 use super::ReadAt;
-use super::format::MAX_LINE;
+use super::format::{MAX_LINE, Tag};
+use super::gap::{self, Gap, Gaps};
 
 /// What is put behind a line that was cut.
 const CUT: &str = "…\n";
@@ -25,6 +27,8 @@ pub struct Piece {
     pub more: bool,
     /// How many bytes of the only line were left out because it alone is too long.
     pub left_out: u64,
+    /// How many bytes of the log come before these lines and are not there any more.
+    pub gap: u64,
 }
 
 /// The lines of `source` from `offset` on, the start of a log line, as many as fit in `most` bytes.
@@ -36,11 +40,48 @@ pub fn since<S: ReadAt + ?Sized>(source: &S, offset: u64, most: u64) -> io::Resu
     let mut bytes = vec![0; usize::try_from(there.min(most)).unwrap_or(usize::MAX)];
     let count = source.read_full(&mut bytes, offset)?;
     bytes.truncate(count);
+    let Some(gap) = gap_in(source, offset, &bytes)? else { return lines(source, offset, bytes, there) };
+    if let Some(before) = gap.word_at().checked_sub(offset).filter(|&before| before > 0) {
+        bytes.truncate(usize::try_from(before).unwrap_or(usize::MAX));
+        return Ok(Piece { bytes, next: gap.word_at(), more: true, ..Piece::default() });
+    }
+    if gap.is_empty() {
+        return since(source, gap.begin, most);
+    }
+    let left_out = gap.behind(offset);
+    let words = [Tag::Gco.bytes(), left_out.words().as_bytes(), b"\n"].concat();
+    let rest = since(source, gap.end, most.saturating_sub(words.len() as u64))?;
+    Ok(Piece { bytes: [words, rest.bytes].concat(), gap: left_out.bytes + rest.gap, ..rest })
+}
+
+/// The gap that any of `bytes`, which are at `offset` of `source`, is of, or whose word is in them.
+fn gap_in<S: ReadAt + ?Sized>(source: &S, offset: u64, bytes: &[u8]) -> io::Result<Option<Gap>> {
+    if memchr::memchr(0, bytes).is_some()
+        && let Some(gap) = Gaps::default().around(source, &(offset..offset + bytes.len() as u64))?
+    {
+        return Ok(Some(gap));
+    }
+    if bytes.starts_with(gap::BEGIN) || gap::BEGIN.starts_with(bytes) {
+        // The word may be longer than what was asked for.
+        return gap::read(source, offset);
+    }
+    for at in memchr::memmem::find_iter(bytes, gap::BEGIN) {
+        let line = bytes.get(at..at + gap::LINE as usize).unwrap_or_default();
+        if bytes[at - 1] == b'\n' && gap::is_word(line) {
+            return gap::read(source, offset + at as u64);
+        }
+    }
+    Ok(None)
+}
+
+/// The whole lines in `bytes`, which are at `offset` of `source` where so many are `there`.
+fn lines<S: ReadAt + ?Sized>(source: &S, offset: u64, mut bytes: Vec<u8>, there: u64) -> io::Result<Piece> {
+    let count = bytes.len();
     if let Some(last) = memchr::memrchr(b'\n', &bytes) {
         bytes.truncate(last + 1);
         let next = offset + bytes.len() as u64;
         let more = (count as u64) < there && line_end(source, next)?.is_some();
-        return Ok(Piece { bytes, next, more, left_out: 0 });
+        return Ok(Piece { bytes, next, more, ..Piece::default() });
     }
     match line_end(source, offset + count as u64)? {
         Some(next) if (count as u64) < there => {
@@ -48,20 +89,26 @@ pub fn since<S: ReadAt + ?Sized>(source: &S, offset: u64, most: u64) -> io::Resu
             // The newline is not among what is left out: there is one.
             let left_out = next - 1 - offset - bytes.len() as u64;
             bytes.extend_from_slice(CUT.as_bytes());
-            Ok(Piece { bytes, next, more: line_end(source, next)?.is_some(), left_out })
+            let more = line_end(source, next)?.is_some();
+            Ok(Piece { bytes, next, more, left_out, gap: 0 })
         }
         _ => Ok(Piece { next: offset, ..Piece::default() }),
     }
 }
 
-/// Whether a line of `source` begins at `offset`, or will.
+/// Whether a line of `source` begins at `offset`, or will; one may have that is not there any more.
 ///
 /// # Errors
 /// What reading said.
 pub fn is_line_start<S: ReadAt + ?Sized>(source: &S, offset: u64) -> io::Result<bool> {
     let Some(before) = offset.checked_sub(1) else { return Ok(true) };
     let mut byte = [0];
-    Ok(source.read_full(&mut byte, before)? == 1 && byte == *b"\n")
+    let count = source.read_full(&mut byte, before)?;
+    Ok(match (count, byte) {
+        (1, [b'\n']) => true,
+        (1, [0]) => Gaps::default().around(source, &(before..offset))?.is_some(),
+        _ => false,
+    })
 }
 
 /// Where the first line of `source` begins at `offset` or behind it; `end`, the log's, if there is none. A line that is too long for
@@ -112,7 +159,7 @@ mod tests {
     const LOG: &[u8] = b"[stdout] a\n[stderr] b\n[gco] c\n[stdout] to";
 
     fn text(offset: u64, most: u64) -> io::Result<(String, u64, bool, u64)> {
-        let Piece { bytes, next, more, left_out } = since(LOG, offset, most)?;
+        let Piece { bytes, next, more, left_out, .. } = since(LOG, offset, most)?;
         Ok((String::from_utf8_lossy(&bytes).into_owned(), next, more, left_out))
     }
 

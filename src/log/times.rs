@@ -3,7 +3,8 @@
 //! The file begins with [`HEADER`]; then come [entries](entry) of the same length, each with an offset in the log and the time
 //! at which the bytes from there on were written. Every entry of gco's begins with a log line, and all that stands before
 //! the next entry was written in the same tenth of a second. So to find a time or a place is a binary search: what is read does
-//! not grow with the log.
+//! not grow with the log. After some hours without a pause entries are a second apart, after a day ten seconds, and so on: so the
+//! file stays small however long a command runs.
 //!
 //! The index is bookkeeping and is believed only as far as that does no harm. A torn entry at its end does not count, one that
 //! lies gives a wrong time and no more, and what is not such a file is none.

@@ -45,6 +45,8 @@ pub struct Halted {
     pub task: Option<Box<Task>>,
     /// Its log, which may have lost its name.
     pub log: Option<File>,
+    /// How many bytes of the log were gone before they could be looked at.
+    pub left_out: u64,
 }
 
 /// Somebody who goes along with a wait.
@@ -87,21 +89,21 @@ pub fn until(
     let mut watch = Watch::new(subject.dir.path(), subject.names());
     let mut following = Following::begin(subject, &mut watch)?;
     following.go_to(offset);
-    let (reached, task) = go_along(subject, conditions, deadline, &mut following, &mut watch, companion)?;
-    Ok(Halted { reached, task, log: following.into_log() })
+    let there = following.log().and_then(|log| log.size().ok()).unwrap_or(0);
+    let mut watcher = Watcher::new(conditions, there);
+    let (reached, task) = go_along(subject, &mut watcher, deadline, &mut following, &mut watch, companion)?;
+    Ok(Halted { reached, task, log: following.into_log(), left_out: watcher.left_out })
 }
 
 fn go_along(
     subject: &Subject<'_>,
-    conditions: &[Condition],
+    watcher: &mut Watcher<'_>,
     deadline: Option<Instant>,
     following: &mut Following,
     watch: &mut Watch,
     companion: &mut impl Companion,
 ) -> Result<(Reached, Option<Box<Task>>), Failure> {
     let nobody = null().map_err(|error| cannot(subject, &error))?;
-    let there = following.log().and_then(|log| log.size().ok()).unwrap_or(0);
-    let mut watcher = Watcher::new(conditions, there);
     let mut last_seen = None;
     let mut handle = None;
     let mut state_again = false;
@@ -197,6 +199,7 @@ struct Watcher<'a> {
     heard: Instant,
     /// How long the log was when the wait began.
     there: u64,
+    left_out: u64,
 }
 
 impl<'a> Watcher<'a> {
@@ -209,7 +212,14 @@ impl<'a> Watcher<'a> {
                 searched.push(at);
             }
         }
-        Self { conditions, search: Search::new(expressions), searched, heard: Instant::now(), there }
+        Self {
+            conditions,
+            search: Search::new(expressions),
+            searched,
+            heard: Instant::now(),
+            there,
+            left_out: 0,
+        }
     }
 
     /// Looks at what there is in the log, up to a line that matches. At `deadline` it stops: a command may write faster than
@@ -228,6 +238,10 @@ impl<'a> Watcher<'a> {
             }
             companion.hears(&entry);
             if entry.tag == Some(Tag::Gco) {
+                if let Some(left_out) = entry.left_out {
+                    self.left_out += left_out.bytes;
+                    self.search.push(&entry);
+                }
                 continue;
             }
             self.heard = Instant::now();

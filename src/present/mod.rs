@@ -97,8 +97,11 @@ fn show_lines(log: &File, subject: &Subject<'_>, wish: Wish, out: &mut Out<'_>) 
             while let Some(entry) = replay.next(log).map_err(unreadable)? {
                 if raw {
                     out.entry(&entry)?;
-                } else if let Some(line) = joiner.push(&entry) {
-                    out.line(line)?;
+                } else {
+                    out.left_out(entry.left_out.map_or(0, |left_out| left_out.bytes))?;
+                    if let Some(line) = joiner.push(&entry) {
+                        out.line(line)?;
+                    }
                 }
             }
             for line in joiner.finish() {
@@ -114,6 +117,7 @@ fn show_lines(log: &File, subject: &Subject<'_>, wish: Wish, out: &mut Out<'_>) 
     let mut found = last(log, &wanted).map_err(unreadable)?;
     let is_short = found.cut && found.lines.len() < lines && look_at_most < there;
     found.lines.retain(|line| line.log_offset >= from);
+    out.left_out(found.left_out)?;
     for line in found.lines {
         out.line(line)?;
     }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use super::stamps::Stamps;
 use crate::failure::Failure;
+use crate::log::gap;
 use crate::log::join::Shown;
 use crate::log::replay::Entry;
 use crate::observe::Sink;
@@ -56,6 +57,18 @@ impl<'a> Out<'a> {
         self.flush_if_much()
     }
 
+    /// What is not in the log any more: if gco's words are not among the lines, it is said beside them.
+    ///
+    /// # Errors
+    /// What writing said.
+    pub fn left_out(&mut self, bytes: u64) -> io::Result<()> {
+        if bytes > 0 && !self.printer.shows_gco() {
+            self.flush()?;
+            say(gap::words(bytes));
+        }
+        Ok(())
+    }
+
     /// What comes after all lines; all is written.
     ///
     /// # Errors
@@ -74,6 +87,7 @@ impl<'a> Out<'a> {
 
 impl Sink for Out<'_> {
     fn entry(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        self.left_out(entry.left_out.map_or(0, |left_out| left_out.bytes))?;
         let when = self.when(entry.offset);
         self.printer.entry(entry, &when, &mut self.gathered);
         self.flush_if_much()

@@ -11,6 +11,7 @@
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +21,7 @@ use super::load::{LoadError, Task, load};
 use super::retention::{Candidate, Standing};
 use super::scan::{self, Contents, Listed, NewestFirst};
 use super::{StatusDir, line, lockfile, orphans};
+use crate::log::gap::SMALLEST_LIMIT;
 use crate::sys::lock::Probe;
 use crate::sys::process;
 use crate::task::record::field;
@@ -253,9 +255,15 @@ fn is_absent(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// The length of the file at `path`; 0 for what is no file.
+/// What a file takes on the disk: of a log whose middle was given back that is less than it is long.
+fn taken(meta: &Metadata) -> u64 {
+    let size = meta.len();
+    if size > SMALLEST_LIMIT { size.min(meta.blocks().saturating_mul(512)) } else { size }
+}
+
+/// How much the file at `path` takes; 0 for what is no file.
 fn size_of(path: &Path) -> u64 {
-    fs::symlink_metadata(path).ok().filter(Metadata::is_file).map_or(0, |meta| meta.len())
+    fs::symlink_metadata(path).ok().filter(Metadata::is_file).map_or(0, |meta| taken(&meta))
 }
 
 /// Removes a name, never what a link of that name leads to. `None` if there was none.

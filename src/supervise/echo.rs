@@ -64,6 +64,10 @@ struct Lag {
     stream_offset: u64,
     /// Payload that has been read and not been shown.
     ready: Vec<u8>,
+    /// What is ready are words of gco's: up to here the log has the stream no longer.
+    gone_until: Option<u64>,
+    /// The same, met behind what is ready.
+    gone_next: Option<u64>,
 }
 
 impl Echo {
@@ -197,7 +201,7 @@ impl Echo {
         let (stream_offset, log_offset) = self.mark;
         // Before anything is let go: a successor must not look for it in the spool.
         self.control.set_lagging(self.stream, true);
-        self.lagging = Some(Lag { replay: Replay::from(log_offset), stream_offset, ready: Vec::new() });
+        self.lagging = Some(Lag { stream_offset, ..Lag::from(log_offset) });
     }
 
     fn caught_up(&mut self) {
@@ -234,7 +238,11 @@ impl Echo {
             match target.write(&lag.ready) {
                 Ok(written) => {
                     lag.ready.drain(..written);
-                    self.shown += written as u64;
+                    self.shown = match lag.gone_until {
+                        None => self.shown + written as u64,
+                        Some(until) if lag.ready.is_empty() => until,
+                        Some(_) => self.shown,
+                    };
                     self.control.set_shown(self.stream, self.shown);
                 }
                 Err(Errno::EINTR) => {}
@@ -245,10 +253,38 @@ impl Echo {
 }
 
 impl Lag {
+    /// Begins at this place of the log.
+    fn from(log_offset: u64) -> Self {
+        Self {
+            replay: Replay::from(log_offset),
+            stream_offset: 0,
+            ready: Vec::new(),
+            gone_until: None,
+            gone_next: None,
+        }
+    }
+
     /// Reads on in the log: what is behind `shown` of `stream` becomes ready. `false` at the log's end.
     fn read(&mut self, log: &File, stream: Stream, shown: u64) -> io::Result<bool> {
+        self.gone_until = self.gone_next.take();
+        if let Some(until) = self.gone_until {
+            self.stream_offset = until;
+            // The log is all there is: what it has let go of nobody has.
+            let words = format!("\r\n[gco: {} bytes are left out here]\r\n", until.saturating_sub(shown));
+            self.ready.extend_from_slice(words.as_bytes());
+            return Ok(true);
+        }
         while self.ready.len() < CATCH_UP {
             let Some(entry) = self.replay.next(log)? else { return Ok(!self.ready.is_empty()) };
+            if let Some(streams) = entry.left_out.and_then(|left_out| left_out.streams) {
+                let until = streams[stream.index()];
+                self.stream_offset = self.stream_offset.max(until.min(shown));
+                if until > shown.max(self.stream_offset) {
+                    self.gone_next = Some(until);
+                    return if self.ready.is_empty() { self.read(log, stream, shown) } else { Ok(true) };
+                }
+                continue;
+            }
             if entry.tag.and_then(Tag::stream) != Some(stream) {
                 continue;
             }

@@ -21,6 +21,11 @@ impl Control {
         self.mark(done(kind));
     }
 
+    /// The task's start was noted by somebody whose memory is gone.
+    pub(super) fn set_told_start(self) {
+        self.set_told(Kind::Started);
+    }
+
     fn has_told(self, kind: Kind) -> bool {
         self.get(Cell::Events) & done(kind) != 0
     }

@@ -12,6 +12,7 @@ use super::control::Control;
 use super::hook::Hook;
 use super::journal::Journal;
 use super::limits::Limits;
+use super::orphan::Family;
 use super::report::Facts;
 use super::spool::Spool;
 use super::terminals::Terminals;
@@ -68,6 +69,8 @@ pub struct Handover {
     pub warnings: Vec<String>,
     /// The command; none until it is known.
     pub command: Option<PidFd>,
+    /// Of a task that was an orphan: the command's processes, of which none is a child here.
+    pub(super) family: Option<Family>,
     /// What is needed to start the command; none once that has been done.
     pub start: Option<Start>,
     /// When output is shown.

@@ -4,16 +4,18 @@
 //! After each write the checkpoint says how far the log is. A successor reads on from there, cuts off a
 //! torn line, counts what is whole, and knows which bytes the log lacks. A full disk costs lines of the
 //! log, never the command: bytes that cannot be written are given up at once, and a `[gco]` line
-//! tells how many as soon as there is room for it.
+//! tells how many as soon as there is room for it. A log that has reached its [limit](LogLimit) lets go of its middle.
 
 mod clock;
+mod limit;
 mod recover;
 mod shown;
 
+pub use limit::LogLimit;
 pub use shown::Shown;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -24,6 +26,7 @@ use self::recover::count;
 use super::control::Control;
 use super::progress::Checkpoint;
 use crate::failure::io_words;
+use crate::log::gap;
 use crate::log::last::plain_tail;
 use crate::log::splitter::{tag_lines, tag_part, tag_word};
 use crate::store::StatusDir;
@@ -57,6 +60,7 @@ pub struct Journal {
     is_missed: bool,
     /// A word to be put in before the next output, if there is any.
     before_more: Option<String>,
+    limit: Option<LogLimit>,
 }
 
 impl Journal {
@@ -77,6 +81,7 @@ impl Journal {
             unwritten: Vec::new(),
             is_missed: false,
             before_more: None,
+            limit: None,
         }
     }
 
@@ -124,6 +129,16 @@ impl Journal {
         Ok(journal)
     }
 
+    /// A log that is there, whose supervisor is gone with all it knew. What is in it is for [`recover`](Self::recover).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn taken_up(file: File, control: Control) -> io::Result<Self> {
+        let mut journal = Self::absent(control);
+        journal.adopt(file)?;
+        Ok(journal)
+    }
+
     fn adopt(&mut self, file: File) -> io::Result<()> {
         let meta = file.metadata()?;
         self.control.set_log_file(meta.dev(), meta.ino());
@@ -158,7 +173,7 @@ impl Journal {
     /// Why the log lacks something right now.
     #[must_use]
     pub fn trouble(&self) -> Option<&str> {
-        self.reason.as_deref()
+        self.reason.as_deref().or(self.why_stopped())
     }
 
     /// Stores the whole lines of `bytes`, which are `stream`'s from the first that has not been taken. What is left
@@ -172,7 +187,7 @@ impl Journal {
         loop {
             let mut buffer = std::mem::take(&mut self.buffer);
             buffer.clear();
-            let taken = tag_lines(stream, bytes, &mut buffer, ROOM);
+            let taken = tag_lines(stream, bytes, &mut buffer, self.room());
             self.buffer = buffer;
             if taken == 0 {
                 return;
@@ -221,6 +236,7 @@ impl Journal {
     /// What the disk says.
     pub fn sync(&mut self) -> io::Result<()> {
         self.say_what_was_lost();
+        self.say_what_came_after();
         match &self.file {
             Some(file) if self.len > 0 => file.sync_data(),
             _ => Ok(()),
@@ -254,6 +270,12 @@ impl Journal {
                 self.say(&word);
             }
             self.buffer = buffer;
+        }
+        if !self.make_room_for_buffer()
+            && let Some(source) = source
+        {
+            self.give_up(source);
+            return;
         }
         let Some(file) = &mut self.file else {
             if let Some(source) = source {
@@ -291,6 +313,15 @@ impl Journal {
             self.take(source);
         }
         self.mark();
+        self.note_place();
+    }
+
+    /// Makes room for the buffer. `false` if there is none.
+    fn make_room_for_buffer(&mut self) -> bool {
+        let buffer = std::mem::take(&mut self.buffer);
+        let has_room = self.make_room(buffer.len());
+        self.buffer = buffer;
+        has_room
     }
 
     fn remember_unwritten(&mut self, from: usize) {
@@ -363,6 +394,12 @@ fn copy_back(old: &File, dir: &StatusDir, id: &TaskId, path: &Path) -> io::Resul
     let mut copy =
         tempfile::Builder::new().prefix(&format!(".{id}.")).suffix(".tmp").tempfile_in(dir.path())?;
     let mut from = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(old)))?;
+    if let Some(gap) = gap::of(old)? {
+        io::copy(&mut (&mut from).take(gap.begin), copy.as_file_mut())?;
+        for file in [&mut from, copy.as_file_mut()] {
+            file.seek(SeekFrom::Start(gap.end - 1))?;
+        }
+    }
     io::copy(&mut from, copy.as_file_mut())?;
     copy.persist(path).map_err(|refused| refused.error)
 }

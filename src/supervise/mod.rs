@@ -20,6 +20,7 @@
 //! ([`display`]): gco's caller and those who attach ([`visit`]). Their keys go the other way
 //! ([`console`]).
 
+pub mod adopt;
 mod attempts;
 mod attend;
 mod backlog;

@@ -4,6 +4,7 @@
 //! what is in the session that was made for the task, and what was started with the task's id in its
 //! environment. A process that has left all of that, with its environment emptied, is not found.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
@@ -104,11 +105,14 @@ pub fn end_processes(task: &Task, request: &Request) -> Result<Vec<i32>, Cannot>
 }
 
 /// The processes of one task.
-struct Family {
+#[derive(Debug)]
+pub(super) struct Family {
     id: String,
     command: Member,
     /// Never touched: this process and gco's own.
     spared: Vec<i32>,
+    /// The session still counts. Once nobody is in it, its number may become somebody else's.
+    has_session: Cell<bool>,
 }
 
 impl Family {
@@ -124,22 +128,28 @@ impl Family {
         }
         let seen = process::look(pid).filter(|seen| seen.start == start)?;
         spared.push(std::process::id().cast_signed());
-        Some(Self { id: task.id.to_string(), command: Member { pid, seen }, spared })
+        Some(Self { spared, ..Self::of_command(&task.id, Member { pid, seen }) })
     }
 
-    /// Those that have not ended. `session` says whether the session still counts: once nobody is in it, its number may become
-    /// somebody else's.
-    fn members(&self, session: &mut bool) -> Vec<Member> {
+    /// Those of task `id`, whose command is known.
+    pub(super) fn of_command(id: &TaskId, command: Member) -> Self {
+        Self { id: id.to_string(), command, spared: Vec::new(), has_session: Cell::new(true) }
+    }
+
+    /// Those that have not ended.
+    pub(super) fn members(&self) -> Vec<Member> {
         let everybody = tree::everybody();
         let mut known: HashSet<i32> = HashSet::new();
         let is_command =
             |one: &Member| one.pid == self.command.pid && one.seen.start == self.command.seen.start;
-        let in_session = |one: &Member| *session && one.seen.session == self.command.seen.session;
+        let in_session =
+            |one: &Member| self.has_session.get() && one.seen.session == self.command.seen.session;
         let is_theirs = |one: &Member| {
             is_command(one) || in_session(one) || tree::has_variable(one.pid, ID_VARIABLE, &self.id)
         };
         known.extend(everybody.iter().filter(|one| is_theirs(one)).map(|one| one.pid));
-        *session = everybody.iter().any(in_session);
+        let has_session = everybody.iter().any(in_session);
+        self.has_session.set(has_session);
         let roots: Vec<i32> = known.iter().copied().collect();
         known.extend(tree::below(&roots, &[]).iter().map(|one| one.pid));
         let is_ours =
@@ -152,10 +162,9 @@ impl Family {
 
     /// Tells them to end, waits, kills. Gives those that would not.
     fn make_end(&self, request: &Request) -> Vec<i32> {
-        let mut session = true;
         let begun = Instant::now();
         // Killing has rules of its own: see below.
-        let told = if request.signal == libc::SIGKILL { Vec::new() } else { self.members(&mut session) };
+        let told = if request.signal == libc::SIGKILL { Vec::new() } else { self.members() };
         for member in told {
             // One that is gone needs no telling.
             let _ = member.signal(request.signal);
@@ -166,7 +175,7 @@ impl Family {
         let grace = if request.signal == libc::SIGKILL { Duration::ZERO } else { request.grace };
         let mut empty = 0;
         loop {
-            let members = self.members(&mut session);
+            let members = self.members();
             empty = if members.is_empty() { empty + 1 } else { 0 };
             if empty >= SURE {
                 return Vec::new();

@@ -88,6 +88,8 @@ pub struct Status {
     pub log_bytes: u64,
     /// Whether output is missing in the log.
     pub log_truncated: bool,
+    /// How many bytes of output have left the log.
+    pub log_left_out: u64,
     /// How far it is.
     pub progress: Option<Progress>,
     /// How many units of work are done, and the latest of them.
@@ -174,6 +176,9 @@ pub fn record(facts: &Facts, status: &Status) -> Record {
     record.set(field::STDERR_BYTES, status.bytes[1]);
     record.set(field::LOG_BYTES, status.log_bytes);
     record.set(field::LOG_TRUNCATED, status.log_truncated);
+    if status.log_left_out > 0 {
+        record.set(field::LOG_LEFT_OUT_BYTES, status.log_left_out);
+    }
     record.set(field::WARNINGS, status.warnings.clone());
     match &status.end {
         None => {

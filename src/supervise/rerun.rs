@@ -1,6 +1,6 @@
 //! Showing a whole task once more, from its log: what `--echo on-failure` does when the command has failed.
 //!
-//! The pieces come in the log's order, each on the stream that it came from.
+//! The pieces come in the log's order, each on the stream that it came from. What the log has no longer is said on stderr.
 
 use std::fs::File;
 use std::io;
@@ -76,14 +76,17 @@ impl Rerun {
         }
         while self.ready.len() < BATCH {
             let Some(entry) = self.replay.next(log)? else { break };
-            let Some(stream) = entry.tag.and_then(Tag::stream) else { continue };
+            let words = entry.left_out.map(|_| Stream::Stderr);
+            let Some(stream) = entry.tag.and_then(Tag::stream).or(words) else { continue };
+            let tag = if words.is_some() { Tag::Gco.bytes() } else { b"" };
             let end: &[u8] = if entry.ends { b"\n" } else { b"" };
             if self.ready.is_empty() {
                 self.stream = stream;
             } else if stream != self.stream {
-                self.next = Some((stream, [entry.payload, end].concat()));
+                self.next = Some((stream, [tag, entry.payload, end].concat()));
                 break;
             }
+            self.ready.extend_from_slice(tag);
             self.ready.extend_from_slice(entry.payload);
             self.ready.extend_from_slice(end);
         }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::control::{Control, Phase};
 use super::handover::{Handover, Start, Tracking};
 use super::hook::Hook;
-use super::journal::Journal;
+use super::journal::{Journal, LogLimit};
 use super::limits::{Clocks, Limits};
 use super::notified;
 use super::report::{Facts, Status, record};
@@ -72,6 +72,7 @@ pub fn set_up(
     let control = Control::new()?;
     let bells = (Bell::new()?, Bell::new()?);
     let spools = [Spool::new(control, Stream::Stdout)?, Spool::new(control, Stream::Stderr)?];
+    let limit = LogLimit::new(spec.log_limit)?;
     let Stage { terminals, seat, keys, leash } = stage;
     let mut sources = [None, None];
     let mut ends = [None, None];
@@ -131,6 +132,7 @@ pub fn set_up(
         // What is to be shown in the end must be kept until then, in a file without a name.
         None => unnamed.unwrap_or_else(|| Journal::absent(control)),
     };
+    journal.keep_within(limit);
     if ends_are_one {
         journal.say("what goes to stderr is with stdout here: a shell's jobs have one terminal");
     }
@@ -154,6 +156,7 @@ pub fn set_up(
         facts,
         warnings,
         command: None,
+        family: None,
         start: Some(start),
         echo: spec.echo,
         detach: spec.detach,

@@ -211,6 +211,10 @@ impl Supervisor {
         let spared: Vec<i32> = self.known();
         let mut members = tree::below(&roots, &spared);
         members.extend(command);
+        if let Some(family) = &self.handover.family {
+            let known: Vec<i32> = members.iter().map(|one| one.pid).chain(spared).collect();
+            members.extend(family.members().into_iter().filter(|one| !known.contains(&one.pid)));
+        }
         members
     }
 
@@ -316,7 +320,9 @@ impl Supervisor {
         let is_left = |members: Vec<Member>| members.iter().any(|one| !untouchable.contains(&one.pid));
         match tree::is_bare(&self.adopters(), &known) {
             Some(false) => false,
-            Some(true) if untouchable.is_empty() => self.command().is_none(),
+            Some(true) if untouchable.is_empty() && self.handover.family.is_none() => {
+                self.command().is_none()
+            }
             _ => {
                 self.going.empty = if is_left(self.tree()) { 0 } else { self.going.empty + 1 };
                 self.going.empty >= SURE

@@ -44,7 +44,14 @@ fn look_from_outside(control: Control, pid: i32, pidfd: Option<&PidFd>) -> Sight
     match process::look(pid) {
         Some(seen) if control.command_start().is_none_or(|start| start == seen.start) => {
             if seen.zombie {
-                Sight::Soon
+                // Its parent may never reap it.
+                match process::exit_of_zombie(pid, seen.start) {
+                    Some(exit) => {
+                        control.set_exit(exit, Usage::default(), time::since_boot());
+                        Sight::News
+                    }
+                    None => Sight::Soon,
+                }
             } else {
                 Sight::Same
             }

@@ -50,6 +50,8 @@ pub mod field {
     pub const LOG_TRUNCATED: &str = "log_truncated";
     pub const LONGEST_SILENCE_MS: &str = "longest_silence_ms";
     pub const LONGEST_SILENCE_SECONDS: &str = "longest_silence_seconds";
+    /// How many bytes of output were in the log and had to make room for newer ones.
+    pub const LOG_LEFT_OUT_BYTES: &str = "log_left_out_bytes";
     pub const MAX_RSS_KIB: &str = "max_rss_kib";
     pub const OOM_KILLS: &str = "oom_kills";
     pub const PID: &str = "pid";

@@ -155,6 +155,8 @@ pub struct Spec {
     pub background_after: Option<Duration>,
     /// How often it is tried.
     pub retry: Retry,
+    /// How long the log may be, in bytes; 0 for any length.
+    pub log_limit: u64,
     /// What the shell is to run once the task is over.
     pub on_finish: Option<OsString>,
     /// What the task has to wait for.

@@ -52,7 +52,7 @@ pub fn lines(task: &Shown<'_>, other: &Shown<'_>, found: &Comparison, style: Sty
     }
     let cut_one = |id: &str| {
         let most = LOOK >> 20;
-        format!("of the log of {id} only the first and the last {most} MiB were looked at")
+        format!("of the log of {id} at most the first and the last {most} MiB were looked at")
     };
     let cuts = [(found.cut, task), (found.good_cut, other)];
     for (_, of) in cuts.iter().filter(|(is_cut, _)| *is_cut) {
@@ -155,7 +155,7 @@ lines that the other does not have
             told[48..],
             [
                 "    … and 7 more".to_owned(),
-                "of the log of a-2 only the first and the last 8 MiB were looked at".to_owned()
+                "of the log of a-2 at most the first and the last 8 MiB were looked at".to_owned()
             ]
         );
         let json = to_json(&task, &other, &found);

@@ -47,6 +47,12 @@ impl Printer {
         Self { form, choice, painter: Painter::new(surface), joiner, is_first: true }
     }
 
+    /// Whether gco's own words are among the lines.
+    #[must_use]
+    pub fn shows_gco(&self) -> bool {
+        self.choice.takes(Origin::Gco)
+    }
+
     /// What comes before all lines.
     pub fn begin(&self, id: &TaskId, state: Option<State>, out: &mut Vec<u8>) {
         if self.form == Form::Object {

@@ -203,8 +203,11 @@ impl Panel {
         let path = one_line(&around.log_path);
         match &around.log {
             Ok(bytes) => {
-                let cut =
-                    if record.flag(field::LOG_TRUNCATED) == Some(true) { ", not all output" } else { "" };
+                let cut = match (record.count(field::LOG_LEFT_OUT_BYTES), record.flag(field::LOG_TRUNCATED)) {
+                    (Some(left_out), _) => format!(", without {} of its middle", size::brief(left_out)),
+                    (None, Some(true)) => ", not all output".to_owned(),
+                    (None, _) => String::new(),
+                };
                 self.field("log", &format!("{path} ({} bytes{cut})", grouped(*bytes)));
             }
             Err(why) => self.painted("log", &format!("{path} ({why})"), Paint::Bad),

@@ -71,6 +71,11 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (field::USER_MS, "integer", "Processor time in user mode, in milliseconds; there once it has ended."),
     (field::SYSTEM_MS, "integer", "Processor time in the kernel, in milliseconds; there once it has ended."),
     (field::LOG_TRUNCATED, "boolean", "Whether any output is not in the log."),
+    (
+        field::LOG_LEFT_OUT_BYTES,
+        "integer",
+        "Bytes of output that were in the log and had to make room for newer ones, if any had.",
+    ),
     (field::WARNINGS, "array of strings", "What went wrong with the bookkeeping."),
     (field::LABELS, "object of strings", "The labels."),
     (
@@ -200,7 +205,7 @@ fn directory(page: &mut Page) {
     );
     page.entry(
         ".ID.times",
-        "When what is in the log was written. After twelve bytes, gco times 1 and a newline, come entries of twelve bytes: an offset in the log and the milliseconds since 1970 at which the bytes from there on were written, each a number of six bytes, the lowest first. There is one for each tenth of a second in which something was. It goes with the log; without it lines have no times.",
+        "When what is in the log was written. After twelve bytes, gco times 1 and a newline, come entries of twelve bytes: an offset in the log and the milliseconds since 1970 at which the bytes from there on were written, each a number of six bytes, the lowest first. There is one for each tenth of a second in which something was; once the file has 1 MiB, for each second, and ten times less often after each further MiB. It goes with the log; without it lines have no times.",
     );
     page.entry(".ID.lock", "On it the supervisor holds a lock as long as the task is under way. It is empty, until it has been told that nobody supervises the task any more.");
     page.entry(
@@ -288,6 +293,7 @@ fn log(page: &mut Page) {
         MAX_PAYLOAD >> 10
     ));
     page.text("What a command shows on a terminal is logged as it wrote it, without the carriage return that the terminal puts before each newline. What it draws on the alternate screen (full-screen programs) is left out, and a [gco] line says so where that begins, unless --log-screen is given. What is typed is in it as far as the terminal echoes it.");
+    page.text("A log that has reached its limit (--log-limit) lacks its middle. A [gco] line of 165 bytes tells from which byte to which it does, of the log, of stdout and of stderr; numbers have 16 digits. Those bytes of the file read as NULs but for the last, a newline, and take no room on the disk; all others are where they always were. The line is put behind the first part before anything is left out, with nothing between its numbers, and is changed in place. Readers pass over the NULs and say how many bytes are left out.");
     page.text("So each stream can be rebuilt to the byte: what follows its tags in order, with a newline after each line and none after a part. gco tasks tail --raw does that.");
 }
 
@@ -332,6 +338,10 @@ fn around(page: &mut Page) {
     page.entry("GCO_TASK_STATUS_DIR", "The status directory.");
     page.entry("GCO_DISABLE_TASK_STATUS", "1, true or yes, in any case: gco run keeps no files and is otherwise the same. --detach is then refused.");
     page.entry("GCO_TASK_RETENTION", &format!("How many finished tasks gco run keeps when it starts a new one; {DEFAULT_KEEP} if not said, 0 for all."));
+    page.entry(
+        "GCO_LOG_LIMIT",
+        "How large a log may get if --log-limit is not given: 64MiB, 2GB; 1GiB if not said, 0 for any size.",
+    );
     page.entry("GCO_ON_FINISH", "What gco run runs once a task is over, if --on-finish is not given.");
     page.entry("NO_COLOR", "If not empty: no colours.");
     page.entry("GCO_TASK_ID", "Set for the command: the id of its task.");

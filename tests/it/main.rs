@@ -1,6 +1,7 @@
 //! The tests that drive the real `gco`, each in a home of its own. `harness` says how.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod adopt;
 mod attach;
 mod bytes;
 mod cancel;
@@ -27,6 +28,7 @@ mod limits;
 mod line;
 mod list;
 mod live;
+mod log_limit;
 mod mcp;
 mod mcp_hostile;
 mod mcp_http;

@@ -155,7 +155,7 @@ fn session(block: &Block) -> Vec<(String, String)> {
 
 /// Commands that only look, and so may look again until the task has got as far as the reader's.
 fn only_looks(line: &str) -> bool {
-    let acts = [" prune", " cancel", " limit", " attach"];
+    let acts = [" prune", " cancel", " limit", " attach", " adopt"];
     line.starts_with("gco tasks ") && !acts.iter().any(|word| line.contains(word))
 }
 

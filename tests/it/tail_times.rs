@@ -193,8 +193,9 @@ fn what_is_read_does_not_grow_with_the_log() {
     ] {
         let read = bytes_read(&home, &format!("gco tasks tail t-1 {args}"));
         assert_eq!(fs::read_to_string(home.path().join("lines")).unwrap(), expected, "{args}");
-        // Where a line should begin and none does, no more than the longest is looked through.
-        assert!(read < usual + (128 << 10), "{args}: {read} bytes were read, {usual} without");
+        // Where a line should begin and none does, no more than the longest is looked through, and as much for what may be left
+        // out there.
+        assert!(read < usual + (192 << 10), "{args}: {read} bytes were read, {usual} without");
     }
 }
 

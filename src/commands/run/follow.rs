@@ -1,6 +1,6 @@
 //! Showing another task's output in place of a command's own: what `--on-conflict follow` does.
 //!
-//! From its start, each stream on its own, as the command wrote it. The task is not touched: whoever interrupts this leaves it
+//! From its start, each stream on its own, as the command wrote it; what its log has no longer is said on stderr. The task is not touched: whoever interrupts this leaves it
 //! as it is.
 
 use std::io::{self, Write};
@@ -61,6 +61,10 @@ struct Streams {
 
 impl Sink for Streams {
     fn entry(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        if let Some(left_out) = entry.left_out {
+            self.flush()?;
+            return writeln!(io::stderr(), "gco: {}", left_out.words());
+        }
         let Some(stream) = entry.tag.and_then(Tag::stream) else { return Ok(()) };
         if !self.gathered[1 - stream.index()].is_empty() {
             // What came first is shown first.

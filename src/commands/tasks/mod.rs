@@ -1,5 +1,6 @@
 //! `gco tasks`: reads the status directory and tells the truth.
 
+pub mod adopt;
 pub mod attach;
 pub mod cancel;
 pub mod diff;
@@ -61,6 +62,7 @@ enum Command {
     Replay(replay::Args),
     Top(top::Args),
     Attach(attach::Args),
+    Adopt(adopt::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
     Limit(limit::Args),
@@ -81,6 +83,7 @@ pub fn run(args: Args, inherited: &Inherited) -> Result<i32> {
         Command::Replay(args) => replay::run(&args),
         Command::Top(args) => top::run(&args, inherited),
         Command::Attach(args) => attach::run(&args, inherited),
+        Command::Adopt(args) => adopt::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Limit(args) => limit::run(&args),

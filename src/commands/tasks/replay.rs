@@ -1,7 +1,8 @@
 //! `gco tasks replay`: plays what a task wrote once more, each piece when it came.
 //!
 //! The bytes are the command's own, each stream's on the stream it was written to. The pauses between them are those of the
-//! index beside the log, to a tenth of a second; without one it is refused, as `tail --raw` shows everything at once.
+//! index beside the log, to a tenth of a second; without one it is refused, as `tail --raw` shows everything at once. What the
+//! log has no longer is passed over, and said on stderr.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -120,6 +121,11 @@ fn play(subject: &Subject<'_>, log: &File, mut times: Times<File>, mut pace: Pac
     let mut gathered = Vec::new();
     let mut to = Stream::Stdout;
     while let Some(entry) = replay.next(log).map_err(unreadable)? {
+        if let Some(left_out) = entry.left_out {
+            write(to, &mut gathered)?;
+            // With stderr gone too there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "gco: {}", left_out.words());
+        }
         let Some(stream) = entry.tag.and_then(Tag::stream) else { continue };
         let next = pace.due(times.at(entry.offset).unwrap_or(None));
         if next > due || stream != to || gathered.len() >= GATHERED {

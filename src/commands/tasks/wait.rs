@@ -141,16 +141,18 @@ fn wait_for_one(
         (None, true) => place::end_of_log(subject)?,
         (None, false) => 0,
     };
-    let Halted { reached, task, log } = if goes_along {
+    let Halted { reached, task, log, left_out } = if goes_along {
         until(subject, &args.until, offset, deadline, &mut ())?
     } else {
         let ends = Ends::of(subject.dir, std::slice::from_ref(id), subject.here)
             .map_err(|error| out_of_threads(&error))?;
         match ends.next(deadline) {
-            Some((_, verdict)) => Halted { reached: Reached::End(verdict), task: None, log: None },
+            Some((_, verdict)) => {
+                Halted { reached: Reached::End(verdict), task: None, log: None, left_out: 0 }
+            }
             None => {
                 let task = load(subject.dir, id, subject.here).ok().map(Box::new);
-                Halted { reached: Reached::Timeout, task, log: None }
+                Halted { reached: Reached::Timeout, task, log: None, left_out: 0 }
             }
         }
     };
@@ -173,6 +175,11 @@ fn wait_for_one(
         };
         let object = object_of_one(id, args, &reached, task.as_deref(), &piece);
         print(&json::pretty(&object))?;
+    }
+    if left_out > 0 {
+        say(&Failure::failed(format!(
+            "{left_out} bytes of the log were gone before they could be looked at"
+        )));
     }
     match &reached {
         Reached::End(verdict) => {
@@ -253,6 +260,9 @@ fn object_of_one(id: &TaskId, args: &Args, reached: &Reached, seen: Option<&Task
     object["more"] = Value::from(piece.more);
     if piece.left_out > 0 {
         object["left_out_bytes"] = Value::from(piece.left_out);
+    }
+    if piece.gap > 0 {
+        object["log_left_out_bytes"] = Value::from(piece.gap);
     }
     object["cursor"] = Value::from(Cursor { task: id.clone(), offset: piece.next }.to_string());
     object

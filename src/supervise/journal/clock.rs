@@ -24,8 +24,18 @@ pub(super) struct Clock {
     file: Option<File>,
     /// Where the next entry goes. A torn one, for which there was no room, is written over.
     end: u64,
-    /// The tenth of a second of the last entry.
+    /// The time of the last entry, in milliseconds since 1970.
     noted: Option<u64>,
+}
+
+/// How many bytes the index may have before its entries get ten times as far apart; and again after as many more. So that of a
+/// command that never pauses takes 1 MiB for each of 2.4 hours, then a day, then ten, then a hundred.
+const COARSER_AFTER: u64 = 1 << 20;
+
+/// How many milliseconds share an entry of an index that is so long.
+fn step(length: u64) -> u64 {
+    let times = u32::try_from(length / COARSER_AFTER).unwrap_or(u32::MAX);
+    STEP.saturating_mul(10_u64.saturating_pow(times))
 }
 
 impl Clock {
@@ -54,7 +64,8 @@ impl Clock {
             return;
         }
         let now = time::since_epoch().as_millis() as u64;
-        if self.noted == Some(now / STEP) {
+        let step = step(self.end);
+        if self.noted.is_some_and(|noted| noted / step == now / step) {
             return;
         }
         // What cannot be made now could not be later.
@@ -69,7 +80,7 @@ impl Clock {
         };
         if written.is_ok() {
             self.end = begun + ENTRY as u64;
-            self.noted = Some(now / STEP);
+            self.noted = Some(now);
         }
     }
 
@@ -137,6 +148,12 @@ mod tests {
         clock.note(7);
         assert_eq!(clock.end, 2 * ENTRY as u64);
         Ok(())
+    }
+
+    #[test]
+    fn a_long_one_grows_more_and_more_slowly() {
+        let mib = COARSER_AFTER;
+        assert_eq!([0, mib - 1, mib, 2 * mib, 30 * mib].map(step), [STEP, STEP, 1000, 10_000, u64::MAX]);
     }
 
     #[test]

@@ -54,6 +54,7 @@ impl Journal {
         let size = file.metadata()?.len();
         if size <= log_len {
             self.len = size;
+            self.recover_limit(&[], size);
             return Ok(());
         }
         let mut rest = vec![0; usize::try_from((size - log_len).min(MOST_UNCOUNTED)).unwrap_or(0)];
@@ -73,6 +74,7 @@ impl Journal {
             }
             self.take(source);
         }
+        self.recover_limit(&rest[..whole], log_len);
         let torn = self.file.as_ref().filter(|_| size > self.len);
         let mended = torn.map_or(Ok(()), |file| file.set_len(self.len));
         self.mark();

@@ -1,6 +1,6 @@
 //! Logging what a terminal shows: as the program wrote it, without what it draws on the alternate screen.
 
-use super::{Journal, ROOM, Source};
+use super::{Journal, Source};
 use crate::log::terminal::{enters_screen, leaves_screen, tag_shown_lines, unfinished};
 use crate::task::Stream;
 
@@ -77,7 +77,7 @@ impl Journal {
         loop {
             let mut buffer = std::mem::take(&mut self.buffer);
             buffer.clear();
-            let tagged = tag_shown_lines(stream, &bytes[done..], how.returns, &mut buffer, ROOM);
+            let tagged = tag_shown_lines(stream, &bytes[done..], how.returns, &mut buffer, self.room());
             self.buffer = buffer;
             if tagged.shown == 0 {
                 return done;
