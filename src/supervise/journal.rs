@@ -9,24 +9,21 @@
 mod clock;
 mod limit;
 mod recover;
+mod restore;
 mod shown;
 
 pub use limit::LogLimit;
 pub use shown::Shown;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
-
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use self::clock::Clock;
 use self::recover::count;
 use super::control::Control;
 use super::progress::Checkpoint;
 use crate::failure::io_words;
-use crate::log::gap;
 use crate::log::last::plain_tail;
 use crate::log::splitter::{tag_lines, tag_part, tag_word};
 use crate::store::StatusDir;
@@ -224,12 +221,6 @@ impl Journal {
         self.before_more = Some(word.to_owned());
     }
 
-    /// Whether the log, or what tells when it was written, has been removed from its directory.
-    #[must_use]
-    pub fn is_unlinked(&self) -> bool {
-        self.file.as_ref().is_some_and(is_unlinked) || self.clock.is_unlinked()
-    }
-
     /// Makes sure that what is in the log survives a power cut.
     ///
     /// # Errors
@@ -241,23 +232,6 @@ impl Journal {
             Some(file) if self.len > 0 => file.sync_data(),
             _ => Ok(()),
         }
-    }
-
-    /// Puts the log back if it has been removed from the directory. `true` if it had to be.
-    ///
-    /// # Errors
-    /// What the system says; the log is then written where nobody sees it.
-    pub fn restore(&mut self, dir: &StatusDir, id: &TaskId) -> io::Result<bool> {
-        // The times first: whoever finds the log then finds them.
-        let timed = self.clock.restore(dir, id);
-        let Some(old) = &self.file else { return Ok(false) };
-        if old.metadata()?.nlink() > 0 {
-            return timed.map(|()| false);
-        }
-        let file = copy_back(old, dir, id, &dir.log(id))?;
-        fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
-        self.adopt(file)?;
-        Ok(true)
     }
 
     /// Writes the buffer, which holds `source`'s bytes or a word, and moves the checkpoint.
@@ -382,26 +356,6 @@ impl Source {
     fn plain(stream: Stream, bytes: usize) -> Self {
         Self { stream, shown: bytes, written: bytes }
     }
-}
-
-/// Whether `file` has no name any more.
-fn is_unlinked(file: &File) -> bool {
-    file.metadata().is_ok_and(|meta| meta.nlink() == 0)
-}
-
-/// Puts a copy of `old`, a file of task `id` that has been removed, at `path`.
-fn copy_back(old: &File, dir: &StatusDir, id: &TaskId, path: &Path) -> io::Result<File> {
-    let mut copy =
-        tempfile::Builder::new().prefix(&format!(".{id}.")).suffix(".tmp").tempfile_in(dir.path())?;
-    let mut from = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(old)))?;
-    if let Some(gap) = gap::of(old)? {
-        io::copy(&mut (&mut from).take(gap.begin), copy.as_file_mut())?;
-        for file in [&mut from, copy.as_file_mut()] {
-            file.seek(SeekFrom::Start(gap.end - 1))?;
-        }
-    }
-    io::copy(&mut from, copy.as_file_mut())?;
-    copy.persist(path).map_err(|refused| refused.error)
 }
 
 /// Writes as much of `bytes` as there is room for.

@@ -139,7 +139,7 @@ fn every_option_is_explained() {
     root.build();
     let mut commands = Vec::new();
     gather(&root, &mut commands);
-    assert_eq!(commands.len(), 17);
+    assert_eq!(commands.len(), 18);
     for (command, (path, page)) in commands.iter().zip(pages()) {
         for arg in command.get_arguments() {
             assert!(arg.get_help().is_some(), "{}: {} has no help", command.get_name(), arg.get_id());

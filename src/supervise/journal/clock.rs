@@ -86,7 +86,7 @@ impl Clock {
 
     /// Whether the index has been removed from its directory.
     pub fn is_unlinked(&self) -> bool {
-        self.file.as_ref().is_some_and(super::is_unlinked)
+        self.file.as_ref().is_some_and(super::restore::is_unlinked)
     }
 
     /// Puts the index back if it has been removed from the directory.
@@ -94,8 +94,8 @@ impl Clock {
     /// # Errors
     /// What the system says; what comes is then noted where nobody sees it.
     pub fn restore(&mut self, dir: &StatusDir, id: &TaskId) -> io::Result<()> {
-        if let Some(file) = self.file.as_ref().filter(|file| super::is_unlinked(file)) {
-            self.file = Some(super::copy_back(file, dir, id, &dir.times(id))?);
+        if let Some(file) = self.file.as_ref().filter(|file| super::restore::is_unlinked(file)) {
+            self.file = Some(super::restore::copy_back(file, dir, id, &dir.times(id))?);
         }
         Ok(())
     }
