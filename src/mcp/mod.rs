@@ -32,6 +32,7 @@ use self::permission::Permission;
 use self::server::{MOST_WAITING, Server};
 use self::transport::Lines;
 use crate::failure::{Failure, io_words};
+use crate::sys::limits::share_heaps;
 
 /// How many calls that do not wait may be under way at once; more of them take turns.
 const AT_ONCE: usize = 16;
@@ -40,6 +41,7 @@ const AT_ONCE: usize = 16;
 const STACK: usize = 512 << 10;
 
 fn runtime() -> Result<Runtime, Failure> {
+    share_heaps();
     let built = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(MOST_WAITING + AT_ONCE)
