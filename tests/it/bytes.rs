@@ -5,7 +5,7 @@ use std::io::Read;
 
 use crate::harness::{Home, eventually, sh};
 use crate::oracle::rebuild;
-use crate::tools::{Gate, Numbers};
+use crate::tools::{Gate, Numbers, most_memory};
 
 /// Runs `cat` on these bytes: they are shown and logged as they are. Gives the log.
 fn through(home: &Home, bytes: &[u8]) -> Vec<u8> {
@@ -116,13 +116,6 @@ fn prompts_are_parts_and_go_on_as_one_line() {
     assert_eq!(home.record(&id)["last_message"], "end");
 }
 
-/// The most memory that this process has ever had, in KiB.
-fn peak(pid: i32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
-}
-
 #[test]
 fn a_line_of_100_mib_takes_little_memory() {
     const LENGTH: usize = 100 << 20;
@@ -136,8 +129,8 @@ fn a_line_of_100_mib_takes_little_memory() {
         record["stdout_bytes"].as_u64() == Some(LENGTH as u64 + 1)
     });
     for process in home.processes().into_iter().filter(|process| process.is_gco) {
-        let peak = peak(process.pid).unwrap();
-        assert!(peak < 12 << 10, "{} needed {peak} KiB", crate::tools::comm(process.pid));
+        let peak = most_memory(process.pid).unwrap();
+        assert!(peak < 6 << 10, "{} needed {peak} KiB", crate::tools::comm(process.pid));
     }
     gate.open();
     run.wait().code(0).stdout("").stderr("");

@@ -10,7 +10,7 @@ use crate::harness::{DEADLINE, Home, eventually};
 
 use crate::screen::{Screen, are_here};
 use crate::svg;
-use crate::tools::Gate;
+use crate::tools::{Gate, write_program};
 
 /// What a deployment of twelve stacks has written when it is in the middle of it, and then waits.
 const DEPLOY: &str = r#"
@@ -53,9 +53,7 @@ fn programs(home: &Home) {
     let up_to_half = make.split_inclusive('\n').take_while(|line| !line.contains("[ 57%]"));
     let make = format!("cat <<'E'\n{}E\nread x <go\n", up_to_half.collect::<String>());
     for (name, script) in [("cdk", DEPLOY), ("pytest", &pytest), ("make", &make), ("smoke", "")] {
-        fs::write(home.path().join(name), format!("#!/bin/sh\n{script}")).unwrap();
-        fs::set_permissions(home.path().join(name), std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .unwrap();
+        write_program(&home.path().join(name), format!("#!/bin/sh\n{script}"), 0o755);
     }
 }
 

@@ -6,10 +6,11 @@
 //! printed, that which differs each time is left out: see [`lasting`].
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::harness::{Home, eventually};
+use crate::tools::write_program;
 
 /// Programs that say what they were called with.
 const STAND_INS: [&str; 4] = ["bin/make", "bin/systemd-notify", "backup.sh", "deploy.sh"];
@@ -55,9 +56,7 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
 fn reader() -> Home {
     let home = Home::new();
     let program = |name: &str, text: &str| {
-        let path = home.path().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&home.path().join(name), text, 0o755);
     };
     fs::create_dir(home.path().join("bin")).unwrap();
     for name in STAND_INS {

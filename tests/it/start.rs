@@ -1,14 +1,12 @@
 //! Commands that cannot be started, and command lines that make no sense: the right exit code, a clear message.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use crate::harness::Home;
+use crate::tools::write_program;
 
 fn file(home: &Home, name: &str, text: &str, mode: u32) {
-    let path = home.path().join(name);
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    write_program(&home.path().join(name), text, mode);
 }
 
 #[test]

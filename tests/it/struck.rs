@@ -87,7 +87,7 @@ impl<'h> Look<'h> {
         has_run
     }
 
-    /// Looks at records and logs, and gives the names of the hidden files that belong to what is orphaned.
+    /// Looks at records and logs, and gives the names of the hidden files that may belong to what is orphaned.
     fn at_records(&mut self, has_run: bool) -> BTreeSet<String> {
         let mut wanted = BTreeSet::new();
         let ids = self.home.ids();
@@ -97,7 +97,9 @@ impl<'h> Look<'h> {
             let state = &status["state"];
             if !has_run {
                 self.expect(state == "orphaned" || state == "failed", format!("not begun, and {state}"));
-                wanted.extend((state == "orphaned").then(|| format!(".{id}.lock")));
+                if state == "orphaned" {
+                    wanted.extend(["lock", "attach"].map(|kind| format!(".{id}.{kind}")));
+                }
                 continue;
             }
             self.expect(state == "failed" && status["exit_code"] == 7, format!("record {status}"));

@@ -4,6 +4,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Command;
 
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
@@ -88,6 +90,17 @@ impl Home {
     }
 }
 
+/// Writes a program. Not this process writes it: as long as another test's child, just forked, has the file open for writing
+/// nobody may run it ("text file busy").
+pub fn write_program(path: &Path, text: impl AsRef<[u8]>, mode: u32) {
+    let draft = path.with_extension("draft");
+    fs::write(&draft, text).unwrap();
+    let copy = "cat \"$0\" >\"$1\" && chmod \"$2\" \"$1\" && rm \"$0\"";
+    let copied =
+        Command::new("sh").args(["-c", copy]).arg(&draft).arg(path).arg(format!("{mode:o}")).status();
+    assert!(copied.unwrap().success());
+}
+
 /// A process's name; empty when it is gone.
 pub fn comm(pid: i32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
@@ -108,6 +121,17 @@ pub fn parent_of(pid: i32) -> Option<i32> {
 /// Whether the process is there and has not ended.
 pub fn lives(pid: i32) -> bool {
     state_of(pid).is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// The most memory that a process has ever had, in KiB, without what is its program's and its libraries': that is as large as
+/// somebody has built it.
+pub fn most_memory(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().trim_end_matches(" kB").parse::<u64>().ok()
+    };
+    Some(of("VmHWM")?.saturating_sub(of("RssFile")?))
 }
 
 /// Waits until the process is stopped.
