@@ -207,8 +207,9 @@ fn open_slave(master: BorrowedFd<'_>, flags: i32) -> io::Result<OwnedFd> {
 pub fn take_unread(master: BorrowedFd<'_>, most: usize) -> io::Result<Vec<u8>> {
     let slave = open_slave(master, libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC | libc::O_NONBLOCK)?;
     let modes = Modes::of(slave.as_fd())?;
-    // Else the begin of a line could not be read.
-    modes.raw().set(slave.as_fd())?;
+    // Else the begin of a line could not be read. What is shown goes on as before: whoever takes over from a process that is
+    // killed here has yet to read it.
+    modes.by_key().set(slave.as_fd())?;
     let mut unread = vec![0; most];
     let taken = nix::unistd::read(&slave, &mut unread).unwrap_or(0);
     unread.truncate(taken);

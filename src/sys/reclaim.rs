@@ -8,6 +8,9 @@ use std::path::PathBuf;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+/// How long a pipe may still have a reader that has been killed, in milliseconds.
+const LETTING_GO: u16 = 500;
+
 fn path(pid: i32, fd: usize) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/fd/{fd}"))
 }
@@ -30,8 +33,9 @@ pub fn reading_end(pid: i32, fd: usize) -> io::Result<Option<OwnedFd>> {
     }
     // To who might write, a pipe without a reader is an error.
     let writing = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&path)?;
-    let mut polled = [PollFd::new(writing.as_fd(), PollFlags::POLLOUT)];
-    poll(&mut polled, PollTimeout::ZERO)?;
+    // Readers that have just been killed let go of it one after the other.
+    let mut polled = [PollFd::new(writing.as_fd(), PollFlags::empty())];
+    poll(&mut polled, PollTimeout::from(LETTING_GO))?;
     if !polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR)) {
         return Ok(None);
     }
