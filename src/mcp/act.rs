@@ -16,7 +16,6 @@ use super::look::output_bytes;
 use super::permission::{Permission, SHELL, Wish};
 use super::wait::{self, Teller};
 use crate::failure::{Failure, io_words};
-use crate::observe::Subject;
 use crate::observe::until::until;
 use crate::store::request::Request;
 use crate::store::retention::Rules;
@@ -190,8 +189,7 @@ fn run_detached(
 /// Its record or its log cannot be read.
 pub fn wait_for(started: &Started, most: Duration, teller: &mut Teller) -> Result<Answer, Failure> {
     let desk = Desk::open()?;
-    let subject = Subject { dir: desk.dir_of(&started.id)?, id: &started.id, here: &desk.here };
-    until(&subject, &[], 0, Instant::now().checked_add(most), teller)?;
+    until(&desk.subject(&started.id)?, &[], 0, Instant::now().checked_add(most), teller)?;
     result(&started.id, started.most)
 }
 

@@ -62,11 +62,18 @@ pub fn quoted(id: &str, lines: &str) -> String {
     )
 }
 
+/// `task` as it is shown.
+#[must_use]
+pub fn shown<'a>(task: &'a Task, place: Option<&'a Place>) -> Shown<'a> {
+    let Task { id, record, state, is_alive } = task;
+    Shown { id, record, state: *state, is_alive: *is_alive, place, past: None }
+}
+
 /// What is known of a task.
 #[must_use]
 pub fn object(task: &Task, place: Option<&Place>, now: i64) -> Map<String, Value> {
     let Task { id, record, state, is_alive } = task;
-    let shown = Shown { id, record, state: *state, is_alive: *is_alive, place, past: None };
+    let shown = shown(task, place);
     let mut object = Map::new();
     let mut put = |name: &str, value: Value| drop(object.insert(name.to_owned(), value));
     put(field::TASK_ID, id.as_str().into());
@@ -123,11 +130,8 @@ fn argv(task: &Task) -> Value {
     let mut left = MOST_ARGV;
     let mut list = Vec::new();
     for argument in task.record.texts(field::ARGV) {
-        let argument = text::clean(argument);
-        let begin = text::begin(&argument, left.min(LONGEST));
-        left -= begin.len();
-        let is_cut = begin.len() < argument.len();
-        list.push(Value::from(if is_cut { format!("{begin}…") } else { begin.to_owned() }));
+        let (argument, _) = within(&text::clean(argument), LONGEST, &mut left);
+        list.push(Value::from(argument));
         if left == 0 || list.len() == 256 {
             break;
         }
@@ -137,9 +141,22 @@ fn argv(task: &Task) -> Value {
 
 /// A string of a record, on one line and not too long.
 fn cut(text: &str) -> String {
-    let line = one_line(text);
-    let begin = text::begin(&line, LONGEST);
-    if begin.len() < line.len() { format!("{begin}…") } else { line }
+    begin(&one_line(text), LONGEST)
+}
+
+/// The begin of `text` that has `most` bytes, and a sign if there is more.
+#[must_use]
+pub fn begin(text: &str, most: usize) -> String {
+    let mut left = most;
+    within(text, most, &mut left).0
+}
+
+/// The begin of `text` that has `most` bytes and not more than are `left`, of which it takes its own; and whether there is more.
+fn within(text: &str, most: usize, left: &mut usize) -> (String, bool) {
+    let begin = text::begin(text, most.min(*left));
+    *left -= begin.len();
+    let is_cut = begin.len() < text.len();
+    (if is_cut { format!("{begin}…") } else { begin.to_owned() }, is_cut)
 }
 
 /// Cuts the strings in `value` so that they take at most `most` bytes together; whether anything was cut. Lists lose what
@@ -152,11 +169,8 @@ pub fn shrink(value: &mut Value, most: usize) -> bool {
 fn shrink_to(value: &mut Value, left: &mut usize) -> bool {
     match value {
         Value::String(string) => {
-            let clean = text::clean(string);
-            let begin = text::begin(&clean, LONGEST.min(*left));
-            let is_cut = begin.len() < clean.len();
-            *left -= begin.len();
-            *string = if is_cut { format!("{begin}…") } else { begin.to_owned() };
+            let is_cut;
+            (*string, is_cut) = within(&text::clean(string), LONGEST, left);
             is_cut
         }
         Value::Array(list) => {
@@ -181,7 +195,7 @@ fn shrink_to(value: &mut Value, left: &mut usize) -> bool {
 #[must_use]
 pub fn sentence(task: &Task, place: Option<&Place>, now: i64) -> String {
     let Task { id, record, state, is_alive } = task;
-    let shown = Shown { id, record, state: *state, is_alive: *is_alive, place, past: None };
+    let shown = shown(task, place);
     let elapsed = shown.elapsed(now).map(span::brief).unwrap_or_default();
     let mut words = match state {
         State::Queued => format!("{id} is queued"),

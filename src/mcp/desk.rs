@@ -2,12 +2,10 @@
 //!
 //! Nothing is remembered between calls, so it does not matter which server answers one. Every reading is bounded.
 
-use std::fs::File;
-
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
-use crate::failure::{Failure, io_words};
+use crate::failure::Failure;
 use crate::log::format::{Tag, parse};
 use crate::log::join::{Choice, Origin};
 use crate::log::last::{Wanted, last};
@@ -15,10 +13,10 @@ use crate::log::since::since;
 use crate::observe::{Subject, place};
 use crate::store::line::Places;
 use crate::store::liveness::Here;
-use crate::store::load::LoadError;
-use crate::store::{StatusDir, Task, load, name};
+use crate::store::{StatusDir, Task, name};
 use crate::sys::time;
 use crate::task::cursor::{Cursor, Since};
+use crate::task::line::Place;
 use crate::task::{Stream, TaskId, text};
 
 /// How much of a log's end is looked at for its last lines.
@@ -82,6 +80,14 @@ impl Desk {
         self.dir.as_ref().ok_or_else(|| name::unknown(id))
     }
 
+    /// Task `id` as what is looked at.
+    ///
+    /// # Errors
+    /// The directory is not there any more.
+    pub fn subject<'a>(&'a self, id: &'a TaskId) -> Result<Subject<'a>, Failure> {
+        Ok(Subject { dir: self.dir_of(id)?, id, here: &self.here })
+    }
+
     /// Which task `word` means; the newest without one.
     ///
     /// # Errors
@@ -95,30 +101,24 @@ impl Desk {
     /// # Errors
     /// There is none, or its record cannot be read.
     pub fn task(&self, id: &TaskId) -> Result<Task, Failure> {
-        let dir = self.dir_of(id)?;
-        load(dir, id, &self.here).map_err(|error| match error {
-            LoadError::Missing => name::unknown(id),
-            error => Subject { dir, id, here: &self.here }.unreadable_record(&error),
-        })
+        self.subject(id)?.task()
     }
 
-    /// What is known of `task`, and the sentence that says it.
+    /// What a task that is queued waits for.
+    fn place(&self, task: &Task) -> Option<Place> {
+        self.dir().and_then(|dir| Places::new().of(dir, task))
+    }
+
+    /// `task` in a sentence.
     #[must_use]
-    pub fn told(&self, task: &Task) -> (String, Map<String, Value>) {
-        let place = self.dir().and_then(|dir| Places::new().of(dir, task));
-        let sentence = answer::sentence(task, place.as_ref(), self.now);
-        (sentence, answer::object(task, place.as_ref(), self.now))
-    }
-
-    /// The log of task `id`, if there is one that can be read.
-    fn log(&self, id: &TaskId) -> Result<Option<File>, Failure> {
-        Subject { dir: self.dir_of(id)?, id, here: &self.here }.open_log()
+    pub fn sentence(&self, task: &Task) -> String {
+        answer::sentence(task, self.place(task).as_ref(), self.now)
     }
 
     /// Why `task` did not succeed: quoted lines, and the same as JSON.
     #[must_use]
     pub fn why(&self, task: &Task) -> Option<(String, Value)> {
-        let subject = Subject { dir: self.dir()?, id: &task.id, here: &self.here };
+        let subject = self.subject(&task.id).ok()?;
         let log = subject.open_log().ok().flatten();
         let (lines, value) = answer::why(task, log.as_ref(), subject.open_times())?;
         Some((answer::quoted(task.id.as_str(), &lines), value))
@@ -129,14 +129,15 @@ impl Desk {
     /// # Errors
     /// The log cannot be read.
     pub fn tail(&self, id: &TaskId, slice: Slice) -> Result<Output, Failure> {
-        let Some(log) = self.log(id)? else { return Ok(Output::default()) };
+        let subject = self.subject(id)?;
+        let Some(log) = subject.open_log()? else { return Ok(Output::default()) };
         let wanted = Wanted {
             lines: slice.lines,
             choice: Choice { only: slice.only, gco: true },
             look_at_most: LOOK,
             longest_line: text::MAX_PLAIN,
         };
-        let found = last(&log, &wanted).map_err(|error| unreadable(id, &error))?;
+        let found = last(&log, &wanted).map_err(|error| subject.unreadable_log(&error))?;
         let mut chosen = Vec::new();
         let mut left = slice.most;
         let mut left_out = 0;
@@ -172,8 +173,11 @@ impl Desk {
         only: Option<Stream>,
         most: usize,
     ) -> Result<Output, Failure> {
-        let Some(log) = self.log(id)? else { return Ok(Output { next: offset, ..Output::default() }) };
-        let piece = since(&log, offset, most as u64).map_err(|error| unreadable(id, &error))?;
+        let subject = self.subject(id)?;
+        let Some(log) = subject.open_log()? else {
+            return Ok(Output { next: offset, ..Output::default() });
+        };
+        let piece = since(&log, offset, most as u64).map_err(|error| subject.unreadable_log(&error))?;
         let mut lines = String::new();
         for line in piece.bytes.split_inclusive(|&b| b == b'\n') {
             let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -190,11 +194,11 @@ impl Desk {
     ///
     /// # Errors
     /// They name none.
-    pub fn place(&self, id: &TaskId, words: &str) -> Result<u64, Failure> {
+    pub fn offset_of(&self, id: &TaskId, words: &str) -> Result<u64, Failure> {
         let since = Since::parse(words).map_err(|_| {
             Failure::usage("the argument 'since' must be \"start\" or a cursor from an earlier answer")
         })?;
-        place::of(&Subject { dir: self.dir_of(id)?, id, here: &self.here }, &since)
+        place::of(&self.subject(id)?, &since)
     }
 }
 
@@ -235,7 +239,9 @@ impl Output {
 /// An answer about a task: a sentence, why it failed, and what it wrote.
 #[must_use]
 pub fn about(desk: &Desk, task: &Task, output: Option<&Output>) -> Answer {
-    let (mut words, mut value) = desk.told(task);
+    let place = desk.place(task);
+    let mut words = answer::sentence(task, place.as_ref(), desk.now);
+    let mut value = answer::object(task, place.as_ref(), desk.now);
     if let Some((lines, why)) = desk.why(task) {
         words.push_str(&format!("\n{lines}"));
         value.insert("reason".to_owned(), why);
@@ -256,8 +262,4 @@ fn tagged(origin: Origin, complete: bool, payload: &[u8]) -> String {
         Origin::Gco => format!("[gco] {text}\n"),
         Origin::Untagged => format!("{text}\n"),
     }
-}
-
-fn unreadable(id: &TaskId, error: &std::io::Error) -> Failure {
-    Failure::failed(format!("cannot read the log of '{id}': {}", io_words(error)))
 }

@@ -35,7 +35,7 @@ pub fn told(desk: &Desk, task: &Task) -> Told {
     let now = || timestamp::format(desk.now);
     let began = stamp(&[field::QUEUED_AT, field::STARTED_AT]).unwrap_or_else(now);
     let updated = stamp(&[field::FINISHED_AT, field::UPDATED_AT]).unwrap_or_else(now);
-    let (sentence, _) = desk.told(task);
+    let sentence = desk.sentence(task);
     Told::new(task.id.as_str(), status(task.state), began, updated)
         .with_status_message(sentence)
         .with_poll_interval_ms(ASK_EVERY)

@@ -5,15 +5,13 @@ use serde_json::{Value, json};
 use super::answer::{self, Answer};
 use super::arguments::{Arguments, wrong};
 use super::desk::{Desk, Slice, about};
-use crate::failure::{Failure, io_words};
+use crate::failure::Failure;
 use crate::observe::versus::Versus;
-use crate::store::filter::Filter;
+use crate::store::filter::{Chosen, Filter, Found};
 use crate::store::line::Places;
-use crate::store::load::LoadError;
-use crate::store::scan::{self, NewestFirst};
-use crate::store::{Task, load};
+use crate::store::scan::{self, Listed};
 use crate::task::{State, Stream, span, text};
-use crate::view::{Shown, Style, diff};
+use crate::view::{Style, diff};
 
 /// How much output is given unless something else is said, and at most, in bytes.
 pub const USUAL_OUTPUT: u64 = 16 << 10;
@@ -72,13 +70,13 @@ pub fn tail(mut arguments: Arguments) -> Result<Answer, Failure> {
     let desk = Desk::open()?;
     let task = desk.task(&desk.id(word.as_deref())?)?;
     let output = match since {
-        Some(since) => desk.since(&task.id, desk.place(&task.id, &since)?, only, most)?,
+        Some(since) => desk.since(&task.id, desk.offset_of(&task.id, &since)?, only, most)?,
         None => {
             let lines = usize::try_from(lines.unwrap_or(100)).unwrap_or(usize::MAX);
             desk.tail(&task.id, Slice { lines, only, most })?
         }
     };
-    let (sentence, _) = desk.told(&task);
+    let sentence = desk.sentence(&task);
     let mut value = json!({ "task_id": task.id.as_str(), "state": task.state.as_str() });
     if let Value::Object(map) = &mut value {
         output.put_into(&task.id, map);
@@ -97,7 +95,7 @@ pub fn compare(mut arguments: Arguments) -> Result<Answer, Failure> {
     let desk = Desk::open()?;
     let id = desk.id(word.as_deref())?;
     let found = Versus::of(desk.dir_of(&id)?, &id, other.as_deref(), &desk.here)?;
-    let (task, other) = (shown(&found.task), shown(&found.other));
+    let (task, other) = (answer::shown(&found.task, None), answer::shown(&found.other, None));
     let style = Style { width: Some(240), colour: false, now: desk.now };
     let lines = diff::lines(&task, &other, &found.comparison, style).join("\n");
     let mut value = diff::to_json(&task, &other, &found.comparison);
@@ -105,11 +103,6 @@ pub fn compare(mut arguments: Arguments) -> Result<Answer, Failure> {
         value["cut"] = json!(true);
     }
     Ok(Answer::new(answer::quoted(id.as_str(), text::begin(&lines, 32 << 10)), value))
-}
-
-fn shown(task: &Task) -> Shown<'_> {
-    let Task { id, record, state, is_alive } = task;
-    Shown { id, record, state: *state, is_alive: *is_alive, place: None, past: None }
 }
 
 /// `task_list`.
@@ -135,40 +128,27 @@ pub fn list(mut arguments: Arguments) -> Result<Answer, Failure> {
     let (mut lines, mut tasks, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     let mut rest = 0;
     if let Some(dir) = desk.dir() {
-        let listed = scan::records(dir).map_err(|error| {
-            let path = dir.path().display();
-            Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
-        })?;
-        let mut left = NewestFirst::from(listed);
+        let listed = scan::records(dir).map_err(|error| dir.unreadable(&error))?;
+        let mut chosen = Chosen::new(dir, &filter, &desk.here, listed.into());
         let mut places = Places::new();
         let mut bytes = 0;
         while (tasks.len() + unreadable.len()) as u64 != limit && bytes < MOST_LISTED {
-            let Some(one) = left.next() else { break };
-            if filter.is_past(i64::try_from(one.millis / 1000).unwrap_or(i64::MAX)) {
-                left = NewestFirst::from(Vec::new());
-                break;
-            }
-            if !filter.may_be(&one) {
-                continue;
-            }
-            match load(dir, &one.id, &desk.here) {
-                Ok(task) if filter.is_met_by(&task) => {
+            match chosen.next() {
+                Some(Found::Task(task)) => {
                     let place = places.of(dir, &task);
                     lines.push(answer::sentence(&task, place.as_ref(), desk.now));
                     let object = Value::Object(answer::object(&task, place.as_ref(), desk.now));
                     bytes += object.to_string().len();
                     tasks.push(object);
                 }
-                // Pruned since its name was read, or not asked for.
-                Ok(_) | Err(LoadError::Missing) => {}
-                Err(error) if filter.takes_unreadable(&one) => {
-                    lines.push(format!("{} cannot be read: {error}", one.id));
-                    unreadable.push(json!({ "task_id": one.id.as_str(), "error": error.to_string() }));
+                Some(Found::Unreadable(Listed { id, .. }, error)) => {
+                    lines.push(format!("{id} cannot be read: {error}"));
+                    unreadable.push(json!({ "task_id": id.as_str(), "error": error.to_string() }));
                 }
-                Err(_) => {}
+                None => break,
             }
         }
-        rest = left.left();
+        rest = chosen.rest().left();
     }
     if lines.is_empty() {
         lines.push("there is no such task".to_owned());

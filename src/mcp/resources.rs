@@ -4,12 +4,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use serde_json::Value;
-
 use super::answer;
-use super::desk::{Desk, Slice};
+use super::desk::{Desk, Slice, about};
 use super::look::MOST_OUTPUT;
-use crate::failure::{Failure, io_words};
+use crate::failure::Failure;
 use crate::store::StatusDir;
 use crate::store::scan::{self, Listed, NewestFirst};
 use crate::task::TaskId;
@@ -68,14 +66,7 @@ impl Target {
     pub fn read(&self) -> Result<String, Failure> {
         let desk = Desk::open()?;
         match self {
-            Target::Task(id) => {
-                let task = desk.task(id)?;
-                let (_, mut object) = desk.told(&task);
-                if let Some((_, why)) = desk.why(&task) {
-                    object.insert("reason".to_owned(), why);
-                }
-                Ok(json::pretty(&Value::Object(object)))
-            }
+            Target::Task(id) => Ok(json::pretty(&about(&desk, &desk.task(id)?, None).value)),
             Target::Log(id) => {
                 let task = desk.task(id)?;
                 let most = usize::try_from(MOST_OUTPUT).unwrap_or(usize::MAX);
@@ -112,10 +103,7 @@ pub type Seen = Option<(u64, u64, i64, i64)>;
 pub fn page(last: Option<&str>) -> Result<(Vec<TaskId>, Option<String>), Failure> {
     let desk = Desk::open()?;
     let Some(dir) = desk.dir() else { return Ok((Vec::new(), None)) };
-    let listed = scan::records(dir).map_err(|error| {
-        let path = dir.path().display();
-        Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
-    })?;
+    let listed = scan::records(dir).map_err(|error| dir.unreadable(&error))?;
     let mut after = listed;
     if let Some(last) = last {
         let place = place_of(last).ok_or_else(|| Failure::usage("the cursor is none of this server's"))?;

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::log::join::{Choice, Joiner};
 use crate::log::replay::Entry;
 use crate::observe::until::{Companion, Halted, Reached, until};
-use crate::observe::{Subject, Verdict, place};
+use crate::observe::{Verdict, place};
 use crate::store::Task;
 use crate::sys::time;
 use crate::task::condition::Condition;
@@ -83,11 +83,7 @@ impl Companion for Teller {
         let Some(line) = self.stderr.push(entry) else { return };
         self.logs += 1;
         let words = match self.logs.cmp(&(MOST_LOGS + 1)) {
-            std::cmp::Ordering::Less => {
-                let plain = text::plain(&line.payload);
-                let begin = text::begin(&plain, LONGEST_LOG);
-                if begin.len() < plain.len() { format!("{begin}…") } else { plain }
-            }
+            std::cmp::Ordering::Less => answer::begin(&text::plain(&line.payload), LONGEST_LOG),
             std::cmp::Ordering::Equal => "there is more, which is in the log alone".to_owned(),
             std::cmp::Ordering::Greater => return,
         };
@@ -151,9 +147,9 @@ pub fn wait(mut arguments: Arguments, teller: &mut Teller) -> Result<Answer, Fai
     arguments.end()?;
     let desk = Desk::open()?;
     let id = desk.id(word.as_deref())?;
-    let subject = Subject { dir: desk.dir_of(&id)?, id: &id, here: &desk.here };
+    let subject = desk.subject(&id)?;
     let offset = match since {
-        Some(words) => desk.place(&id, &words)?,
+        Some(words) => desk.offset_of(&id, &words)?,
         None => place::end_of_log(&subject)?,
     };
     let deadline = Instant::now().checked_add(limit);

@@ -10,7 +10,7 @@ use crate::failure::{Failure, io_words};
 use crate::log::times::Times;
 use crate::store::liveness::Here;
 use crate::store::load::{self, LoadError, Now};
-use crate::store::{StatusDir, open};
+use crate::store::{StatusDir, Task, name, open};
 use crate::task::{State, TaskId};
 
 /// The task that is looked at.
@@ -31,6 +31,17 @@ impl Subject<'_> {
     /// Its record is there and cannot be read, and nobody supervises it.
     pub fn look(&self) -> Result<Now, LoadError> {
         load::now(self.dir, self.id, self.here)
+    }
+
+    /// What is known of the task.
+    ///
+    /// # Errors
+    /// A [`Failure`] for a person: there is none, or its record cannot be read.
+    pub fn task(&self) -> Result<Task, Failure> {
+        load::load(self.dir, self.id, self.here).map_err(|error| match error {
+            LoadError::Missing => name::unknown(self.id),
+            error => self.unreadable_record(&error),
+        })
     }
 
     /// The names in the directory that tell about it.

@@ -6,7 +6,6 @@ use super::Subject;
 use crate::failure::{Failure, io_words};
 use crate::log::compare::{Comparison, compare};
 use crate::store::liveness::Here;
-use crate::store::load::LoadError;
 use crate::store::scan::{self, Listed, NewestFirst};
 use crate::store::{StatusDir, Task, load, name};
 use crate::task::{State, TaskId};
@@ -31,9 +30,12 @@ impl Versus {
     /// # Errors
     /// There is nothing to compare, or it cannot be read.
     pub fn of(dir: &StatusDir, id: &TaskId, other: Option<&str>, here: &Here) -> Result<Self, Failure> {
-        let task = task_of(dir, id, here)?;
+        let task = Subject { dir, id, here }.task()?;
         let other = match other {
-            Some(other) => task_of(dir, &name::resolve(Some(dir), Some(other))?, here)?,
+            Some(other) => {
+                let id = name::resolve(Some(dir), Some(other))?;
+                Subject { dir, id: &id, here }.task()?
+            }
             None => last_success(dir, &task, here)?,
         };
         let run = log_of(dir, &task.id, here)?;
@@ -41,13 +43,6 @@ impl Versus {
         let comparison = compare(&run, &good).map_err(|error| cannot(&task.id, &io_words(&error)))?;
         Ok(Self { task, other, comparison })
     }
-}
-
-fn task_of(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<Task, Failure> {
-    load(dir, id, here).map_err(|error| match error {
-        LoadError::Missing => name::unknown(id),
-        error => Subject { dir, id, here }.unreadable_record(&error),
-    })
 }
 
 fn log_of(dir: &StatusDir, id: &TaskId, here: &Here) -> Result<File, Failure> {

@@ -65,10 +65,7 @@ impl Gathered {
             self.rows.clear();
             return Ok(Vec::new());
         };
-        let listed = scan::records(dir).map_err(|error| {
-            let path = dir.path().display();
-            Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
-        })?;
+        let listed = scan::records(dir).map_err(|error| dir.unreadable(&error))?;
         let mut before = std::mem::take(&mut self.rows);
         match &heard {
             Some(names) => {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use crate::failure::io_words;
+use crate::failure::{Failure, io_words};
 use crate::task::TaskId;
 
 /// Names the directory, if set and not empty.
@@ -40,6 +40,16 @@ impl std::fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 impl StatusDir {
+    /// The failure of a directory that cannot be read.
+    #[must_use]
+    pub fn unreadable(&self, error: &io::Error) -> Failure {
+        Failure::failed(format!(
+            "cannot read the status directory '{}': {}",
+            self.path.display(),
+            io_words(error)
+        ))
+    }
+
     /// Where the directory is: `$GCO_TASK_STATUS_DIR`, else `~/.gco/tasks`. Absolute.
     ///
     /// # Errors

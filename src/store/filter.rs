@@ -1,9 +1,12 @@
-//! Which tasks a listing is about: told from the id as far as that goes, then from the record.
+//! Which tasks a listing is about: told from the id as far as that goes, then from the record. Records are read one by one, as
+//! they are asked for.
 
 use std::time::Duration;
 
-use super::Task;
-use super::scan::Listed;
+use super::liveness::Here;
+use super::load::{LoadError, load};
+use super::scan::{Listed, NewestFirst};
+use super::{StatusDir, Task};
 use crate::task::record::field;
 use crate::task::{State, id};
 
@@ -38,14 +41,12 @@ impl<'a> Filter<'a> {
     }
 
     /// Whether a task listed at this time, and all after it, began too long ago. None began later than it is listed.
-    #[must_use]
-    pub fn is_past(&self, seconds: i64) -> bool {
+    fn is_past(&self, seconds: i64) -> bool {
         self.since.is_some_and(|since| seconds < since)
     }
 
     /// Whether the id leaves it open that the task is asked for.
-    #[must_use]
-    pub fn may_be(&self, listed: &Listed) -> bool {
+    fn may_be(&self, listed: &Listed) -> bool {
         match (&self.name, listed.tool()) {
             (Some(name), Some(tool)) => name == tool,
             _ => true,
@@ -53,8 +54,7 @@ impl<'a> Filter<'a> {
     }
 
     /// Whether the task is one that is asked for.
-    #[must_use]
-    pub fn is_met_by(&self, task: &Task) -> bool {
+    fn is_met_by(&self, task: &Task) -> bool {
         let record = &task.record;
         let says_tool =
             |name: &str| record.text(field::TOOL).is_some_and(|tool| id::tool_name(tool.as_bytes()) == name);
@@ -68,8 +68,65 @@ impl<'a> Filter<'a> {
     }
 
     /// Whether a record that cannot be read is listed: unless something is asked for that only it could tell.
-    #[must_use]
-    pub fn takes_unreadable(&self, listed: &Listed) -> bool {
+    fn takes_unreadable(&self, listed: &Listed) -> bool {
         self.states.is_empty() && self.labels.is_empty() && (self.name.is_none() || listed.tool().is_some())
+    }
+}
+
+/// A task that is asked for.
+#[derive(Debug)]
+pub enum Found {
+    /// It, as it is.
+    Task(Task),
+    /// Its record cannot be read.
+    Unreadable(Listed, LoadError),
+}
+
+/// The tasks that are asked for, newest first.
+#[derive(Debug)]
+pub struct Chosen<'a> {
+    dir: &'a StatusDir,
+    filter: &'a Filter<'a>,
+    here: &'a Here,
+    tasks: NewestFirst,
+}
+
+impl<'a> Chosen<'a> {
+    /// Those of `tasks`.
+    #[must_use]
+    pub fn new(dir: &'a StatusDir, filter: &'a Filter<'a>, here: &'a Here, tasks: NewestFirst) -> Self {
+        Self { dir, filter, here, tasks }
+    }
+
+    /// Those that have not been looked at: all are older than what came last.
+    #[must_use]
+    pub fn rest(&self) -> &NewestFirst {
+        &self.tasks
+    }
+}
+
+impl Iterator for Chosen<'_> {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        loop {
+            let listed = self.tasks.next()?;
+            if self.filter.is_past(listed.seconds()) {
+                self.tasks = NewestFirst::from(Vec::new());
+                return None;
+            }
+            if !self.filter.may_be(&listed) {
+                continue;
+            }
+            match load(self.dir, &listed.id, self.here) {
+                Ok(task) if self.filter.is_met_by(&task) => return Some(Found::Task(task)),
+                // Not asked for, or pruned since its name was read.
+                Ok(_) | Err(LoadError::Missing) => {}
+                Err(error) if self.filter.takes_unreadable(&listed) => {
+                    return Some(Found::Unreadable(listed, error));
+                }
+                Err(_) => {}
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::fs;
 use super::liveness::Here;
 use super::scan::{self, Listed, NewestFirst};
 use super::{StatusDir, load};
-use crate::failure::{Failure, io_words};
+use crate::failure::Failure;
 use crate::task::record::field;
 use crate::task::{State, TaskId, text};
 
@@ -81,6 +81,19 @@ pub fn resolve(dir: Option<&StatusDir>, word: Option<&str>) -> Result<TaskId, Fa
         Choice::One(id) => Ok(id),
         Choice::Nothing => Err(unknown(&word)),
         Choice::Several(ids) => Err(ambiguous(&word, &ids)),
+    }
+}
+
+/// Finds the status directory, and the task in it that `word` means; without a word, the newest.
+///
+/// # Errors
+/// As for [`resolve`]; also if the directory cannot be used (1).
+pub fn find(word: Option<&str>) -> Result<(StatusDir, TaskId), Failure> {
+    let dir = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
+    let id = resolve(dir.as_ref(), word)?;
+    match dir {
+        Some(dir) => Ok((dir, id)),
+        None => Err(unknown(&id)),
     }
 }
 
@@ -178,10 +191,7 @@ fn with_candidates(mut message: String, ids: &[TaskId]) -> Failure {
 }
 
 fn list(dir: &StatusDir) -> Result<Vec<Listed>, Failure> {
-    scan::records(dir).map_err(|error| {
-        let path = dir.path().display();
-        Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
-    })
+    scan::records(dir).map_err(|error| dir.unreadable(&error))
 }
 
 /// What was typed, fit to be repeated in a message.

@@ -47,7 +47,7 @@ pub fn survey(dir: &StatusDir, contents: &Contents, here: &Here) -> Vec<Found> {
     tasks
         .filter_map(|task| {
             let loaded = load(dir, &task.id, here);
-            let began = i64::try_from(task.millis / 1000).unwrap_or(i64::MAX);
+            let began = task.seconds();
             let (standing, ended) = match loaded {
                 Err(LoadError::Missing) => return None,
                 Err(error) => (Standing::Unreadable(error.to_string()), began),
@@ -182,12 +182,13 @@ pub fn retain(dir: &StatusDir, keep: usize) -> io::Result<usize> {
 /// Removes leftovers that hold nothing anybody could miss. A log without a record may be dear to somebody; it is left to those
 /// who can be asked.
 fn clear_away(dir: &StatusDir, mut contents: Contents, listed: &[Listed]) {
-    if contents.temporaries.is_empty() && contents.requests.is_empty() && contents.locks.is_empty() {
-        return;
-    }
     let recorded: HashSet<&TaskId> = listed.iter().map(|listed| &listed.id).collect();
     contents.locks.retain(|id| !recorded.contains(id));
     contents.requests.retain(|(_, id)| !recorded.contains(id));
+    let is_tidy = contents.temporaries.is_empty() && contents.stray_times.is_empty();
+    if is_tidy && contents.requests.is_empty() && contents.locks.is_empty() {
+        return;
+    }
     contents.stray_logs.clear();
     contents.lines.clear();
     let here = Here::ask();

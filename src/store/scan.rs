@@ -43,6 +43,12 @@ impl Listed {
         Self { millis, counter: 0, id }
     }
 
+    /// The same time in seconds since 1970.
+    #[must_use]
+    pub fn seconds(&self) -> i64 {
+        i64::try_from(self.millis / 1000).unwrap_or(i64::MAX)
+    }
+
     /// The tool, where the id says it. The ids of other tools do not: there it is in the record.
     #[must_use]
     pub fn tool(&self) -> Option<&str> {

@@ -26,10 +26,7 @@ impl Work {
     /// # Errors
     /// The directory cannot be read.
     pub fn find(dir: &StatusDir, here: &Here, rules: &Rules) -> Result<Work, Failure> {
-        let contents = scan::everything(dir).map_err(|error| {
-            let path = dir.path().display();
-            Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
-        })?;
+        let contents = scan::everything(dir).map_err(|error| dir.unreadable(&error))?;
         let found = prune::survey(dir, &contents, here);
         let candidates: Vec<_> = found.iter().map(|task| task.candidate.clone()).collect();
         let going = plan(&candidates, time::now(), rules);

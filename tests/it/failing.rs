@@ -54,9 +54,8 @@ fn fail_everywhere(error: Errno) {
         return eprintln!("NOT TESTED on this kind of processor");
     }
     let home = Home::new();
-    let plan =
-        |home: &'_ Home, from| Plan::Fail { error, from, dir: &*Box::leak(home.tasks().into_boxed_path()) };
-    let whole = run(&home, &[], Some(plan(&home, u64::MAX)));
+    let run = |home: &Home, from| run(home, &[], Some(Plan::Fail { error, from, dir: &home.tasks() }));
+    let whole = run(&home, u64::MAX);
     assert_eq!(wrong(&home, &whole), [""; 0]);
     assert!(whole.changes > 10, "{whole:?}");
     let step = count("GCO_IT_FAILURES", 5) as u64;
@@ -65,7 +64,7 @@ fn fail_everywhere(error: Errno) {
     let (mut all, mut unsaid) = (Vec::new(), 0);
     for from in (1..=whole.changes + 2).filter(|from| from % step == first) {
         let home = Home::new();
-        let trace = run(&home, &[], Some(plan(&home, from)));
+        let trace = run(&home, from);
         let is_whole = |id: &String| home.record(id)["state"] == "failed";
         unsaid += usize::from(!home.ids().iter().any(is_whole));
         all.extend(

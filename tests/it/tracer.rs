@@ -80,7 +80,6 @@ pub struct Struck {
 /// A thread that is traced.
 struct Thread {
     process: usize,
-    has_begun: bool,
     /// What its system call is to return, instead of being done.
     fails: Option<Errno>,
 }
@@ -114,19 +113,7 @@ pub fn trace(command: &mut Command, plan: Option<Plan<'_>>) -> Trace {
     let flags = WaitPidFlag::from_bits_retain(libc::__WALL | libc::__WNOTHREAD);
     loop {
         match waitpid(None, Some(flags)) {
-            Ok(status) => {
-                if let WaitStatus::Exited(pid, code) = status
-                    && pid == root
-                {
-                    tracer.trace.status = ExitStatus::from_raw(code << 8);
-                }
-                if let WaitStatus::Signaled(pid, signal, _) = status
-                    && pid == root
-                {
-                    tracer.trace.status = ExitStatus::from_raw(signal as i32);
-                }
-                tracer.take(root, status);
-            }
+            Ok(status) => tracer.take(root, status),
             Err(Errno::ECHILD) => break,
             Err(error) => panic!("waitpid: {error}"),
         }
@@ -137,9 +124,8 @@ pub fn trace(command: &mut Command, plan: Option<Plan<'_>>) -> Trace {
 impl Tracer<'_> {
     fn take(&mut self, root: Pid, status: WaitStatus) {
         match status {
-            WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) => {
-                self.threads.remove(&pid);
-            }
+            WaitStatus::Exited(pid, code) => self.ended(root, pid, code << 8),
+            WaitStatus::Signaled(pid, signal, _) => self.ended(root, pid, signal as i32),
             WaitStatus::PtraceSyscall(pid) => self.call(pid),
             WaitStatus::PtraceEvent(pid, _, libc::PTRACE_EVENT_EXEC) if pid != root => {
                 if let Some(thread) = self.threads.get(&pid) {
@@ -149,8 +135,7 @@ impl Tracer<'_> {
             }
             WaitStatus::PtraceEvent(pid, ..) => self.go_on(pid, None),
             WaitStatus::Stopped(pid, signal) => {
-                let is_new = !self.threads.get(&pid).is_some_and(|thread| thread.has_begun);
-                if !is_new {
+                if self.threads.contains_key(&pid) {
                     return self.go_on(pid, Some(signal));
                 }
                 // Its first stop is the tracing's own doing.
@@ -170,6 +155,13 @@ impl Tracer<'_> {
         }
     }
 
+    fn ended(&mut self, root: Pid, pid: Pid, status: i32) {
+        self.threads.remove(&pid);
+        if pid == root {
+            self.trace.status = ExitStatus::from_raw(status);
+        }
+    }
+
     fn begin(&mut self, pid: Pid) {
         let group = process_of(pid).unwrap_or(pid.as_raw());
         let next = self.trace.processes.len();
@@ -177,7 +169,7 @@ impl Tracer<'_> {
         if process == next {
             self.trace.processes.push(Traced { name: comm(pid.as_raw()), calls: 0, is_command: false });
         }
-        self.threads.insert(pid, Thread { process, has_begun: true, fails: None });
+        self.threads.insert(pid, Thread { process, fails: None });
     }
 
     /// A system call begins or ends.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::failure::{EXIT_GCO_FAILED, Failure, io_words};
 use crate::store::liveness::Here;
-use crate::store::{StatusDir, load, name};
+use crate::store::{load, name};
 use crate::task::span;
 
 /// The name of a task that is one, if none is given.
@@ -39,13 +39,9 @@ impl Replaying {
     /// There is no such task, or it cannot be played.
     pub fn command(&self) -> Result<Option<Vec<OsString>>, Failure> {
         let Some(word) = &self.replay else { return Ok(None) };
-        let found = StatusDir::for_reading()
-            .map_err(|unusable| Failure::new(EXIT_GCO_FAILED, unusable.to_string()))?;
-        let id = name::resolve(found.as_ref(), Some(word))
-            .map_err(|failure| failure.with_code(EXIT_GCO_FAILED))?;
+        let (dir, id) = name::find(Some(word)).map_err(|failure| failure.with_code(EXIT_GCO_FAILED))?;
         // Said before there is a task. What else is in the way is said by the one who plays it.
-        let is_live =
-            found.and_then(|dir| load(&dir, &id, &Here::ask()).ok()).is_some_and(|task| task.state.is_live());
+        let is_live = load(&dir, &id, &Here::ask()).is_ok_and(|task| task.state.is_live());
         if is_live {
             return Err(Failure::new(EXIT_GCO_FAILED, format!("cannot replay '{id}': it has not ended"))
                 .hint(format!("'gco tasks tail -f {id}' shows it as it goes on")));

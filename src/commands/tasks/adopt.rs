@@ -5,9 +5,8 @@ use std::io::{self, Write};
 use anyhow::Result;
 use serde_json::json;
 
-use crate::failure::Failure;
 use crate::store::liveness::Here;
-use crate::store::{StatusDir, name};
+use crate::store::name;
 use crate::supervise::adopt::{Adopted, adopt};
 use crate::supervise::journal::LogLimit;
 use crate::task::{Stream, TaskId};
@@ -53,9 +52,7 @@ pub struct Args {
 /// # Errors
 /// What cannot be adopted, and why.
 pub fn run(args: &Args) -> Result<i32> {
-    let found = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
-    let id = name::resolve(found.as_ref(), Some(&args.task))?;
-    let Some(dir) = found else { return Err(name::unknown(&id).into()) };
+    let (dir, id) = name::find(Some(&args.task))?;
     let (limit, trouble) = LogLimit::usual();
     if let Some(trouble) = trouble {
         // One who is not at the terminal misses it.

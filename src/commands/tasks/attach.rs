@@ -68,9 +68,7 @@ const LINES: usize = 100;
 /// # Errors
 /// No such task, a terminal that cannot be used, a log that cannot be read.
 pub fn run(args: &Args, inherited: &Inherited) -> Result<i32> {
-    let found = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
-    let id = name::resolve(found.as_ref(), args.task.as_deref())?;
-    let Some(dir) = found else { return Err(name::unknown(&id).into()) };
+    let (dir, id) = name::find(args.task.as_deref())?;
     if !io::stdout().is_terminal() {
         return follow(&dir, &id);
     }

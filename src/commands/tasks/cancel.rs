@@ -185,10 +185,7 @@ fn request(args: &Args) -> Request {
 fn everything(dir: Option<&StatusDir>, here: &Here) -> Result<Vec<TaskId>, Failure> {
     let Some(dir) = dir else { return Ok(Vec::new()) };
     let own = std::env::var(ID_VARIABLE).ok();
-    let tasks = scan::records(dir).map_err(|error| {
-        let path = dir.path().display();
-        Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
-    })?;
+    let tasks = scan::records(dir).map_err(|error| dir.unreadable(&error))?;
     let ids = NewestFirst::from(tasks).map(|task| task.id);
     Ok(ids.filter(|id| own.as_deref() != Some(id.as_str()) && name::is_living(dir, id, here)).collect())
 }

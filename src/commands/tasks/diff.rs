@@ -4,10 +4,9 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::Result;
 
-use crate::failure::Failure;
 use crate::observe::versus::Versus;
 use crate::store::liveness::Here;
-use crate::store::{StatusDir, Task, name};
+use crate::store::{Task, name};
 use crate::sys::{time, window};
 use crate::view::{Shown, Style, diff, json};
 
@@ -54,9 +53,7 @@ pub struct Args {
 /// # Errors
 /// There is nothing to compare, or it cannot be read.
 pub fn run(args: &Args) -> Result<i32> {
-    let found = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
-    let id = name::resolve(found.as_ref(), args.task.as_deref())?;
-    let Some(dir) = found else { return Err(name::unknown(&id).into()) };
+    let (dir, id) = name::find(args.task.as_deref())?;
     let here = Here::ask();
     let Versus { task, other, comparison } = Versus::of(&dir, &id, args.other.as_deref(), &here)?;
     let (task, other) = (shown(&task), shown(&other));

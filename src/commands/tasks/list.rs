@@ -6,15 +6,14 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 
-use crate::failure::{Failure, io_words};
+use crate::failure::Failure;
 use crate::screen::table::{self as screen, Beside, Picture, Row};
-use crate::store::filter::Filter;
+use crate::store::StatusDir;
+use crate::store::filter::{Chosen, Filter, Found};
 use crate::store::history::History;
 use crate::store::line::Places;
 use crate::store::liveness::Here;
-use crate::store::load::LoadError;
 use crate::store::scan::{self, NewestFirst};
-use crate::store::{StatusDir, load};
 use crate::sys::{time, window};
 use crate::task::{State, span};
 use crate::view::Style;
@@ -131,10 +130,7 @@ pub fn run(args: &Args) -> Result<i32> {
 fn listed() -> Result<(Option<StatusDir>, NewestFirst)> {
     let dir = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
     let tasks = match &dir {
-        Some(dir) => scan::records(dir).map_err(|error| {
-            let path = dir.path().display();
-            Failure::failed(format!("cannot read the status directory '{path}': {}", io_words(&error)))
-        })?,
+        Some(dir) => scan::records(dir).map_err(|error| dir.unreadable(&error))?,
         None => Vec::new(),
     };
     Ok((dir, tasks.into()))
@@ -199,39 +195,29 @@ struct Look<'a> {
 
 impl Look<'_> {
     /// Hands those of `tasks` that are asked for to `take`, and gives the number of those that were not looked at any more.
-    fn each(self, mut tasks: NewestFirst, mut take: impl FnMut(Row) -> io::Result<()>) -> io::Result<usize> {
+    fn each(self, tasks: NewestFirst, mut take: impl FnMut(Row) -> io::Result<()>) -> io::Result<usize> {
         let Self { dir, args, limit, now, history } = self;
         let here = Here::ask();
         let filter = Filter::new(&args.state, &args.labels, args.name.as_deref(), args.since, now);
+        let mut chosen = Chosen::new(dir, &filter, &here, tasks);
         let mut places = Places::new();
         let mut count = 0;
         while limit == 0 || count < limit {
-            let Some(listed) = tasks.next() else { break };
-            let seconds = i64::try_from(listed.millis / 1000).unwrap_or(i64::MAX);
-            if filter.is_past(seconds) {
-                return Ok(0);
-            }
-            if !filter.may_be(&listed) {
-                continue;
-            }
-            match load(dir, &listed.id, &here) {
-                Ok(task) => {
-                    if !filter.is_met_by(&task) {
-                        continue;
-                    }
+            let Some(found) = chosen.next() else { break };
+            take(match found {
+                Found::Task(task) => {
                     let place = places.of(dir, &task);
-                    // What is left is older than it.
-                    let past = history.of(dir, &task, &tasks, now);
-                    take(Row::Task(Box::new(task), Beside { place, past }))?;
+                    let past = history.of(dir, &task, chosen.rest(), now);
+                    Row::Task(Box::new(task), Beside { place, past })
                 }
-                // Pruned since its name was read.
-                Err(LoadError::Missing) => continue,
-                Err(_) if !filter.takes_unreadable(&listed) => continue,
-                Err(error) => take(Row::Unreadable(listed.id, seconds, error.to_string()))?,
-            }
+                Found::Unreadable(listed, error) => {
+                    let seconds = listed.seconds();
+                    Row::Unreadable(listed.id, seconds, error.to_string())
+                }
+            })?;
             count += 1;
         }
-        Ok(tasks.left())
+        Ok(chosen.rest().left())
     }
 }
 

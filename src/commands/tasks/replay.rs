@@ -18,8 +18,7 @@ use crate::log::replay::Replay;
 use crate::log::times::Times;
 use crate::observe::{Ends, Subject};
 use crate::store::liveness::Here;
-use crate::store::load::LoadError;
-use crate::store::{StatusDir, Task, load, name};
+use crate::store::{Task, name};
 use crate::sys::signals::die_of;
 use crate::task::outcome::signal_name;
 use crate::task::record::field;
@@ -67,15 +66,10 @@ pub struct Args {
 /// # Errors
 /// No such task, one that has not ended, a log that cannot be read or has no times, or an output that cannot be written to.
 pub fn run(args: &Args) -> Result<i32> {
-    let found = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
-    let id = name::resolve(found.as_ref(), args.task.as_deref())?;
-    let Some(dir) = found else { return Err(name::unknown(&id).into()) };
+    let (dir, id) = name::find(args.task.as_deref())?;
     let here = Here::ask();
     let subject = Subject { dir: &dir, id: &id, here: &here };
-    let task = load(&dir, &id, &here).map_err(|error| match error {
-        LoadError::Missing => name::unknown(&id),
-        error => subject.unreadable_record(&error),
-    })?;
+    let task = subject.task()?;
     if task.state.is_live() {
         return Err(Failure::failed(format!("cannot replay '{id}': it has not ended"))
             .hint(format!("'gco tasks tail -f {id}' shows it as it goes on"))

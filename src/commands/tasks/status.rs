@@ -5,14 +5,13 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::Result;
 
-use crate::failure::{Failure, io_words};
+use crate::failure::io_words;
 use crate::observe::Subject;
 use crate::store::history::History;
 use crate::store::line::Places;
 use crate::store::liveness::Here;
-use crate::store::load::LoadError;
 use crate::store::scan::{self, NewestFirst};
-use crate::store::{StatusDir, Task, load, name};
+use crate::store::{StatusDir, Task, name};
 use crate::sys::{time, window};
 use crate::task::record::field;
 use crate::task::{Past, State, TaskId};
@@ -65,23 +64,17 @@ pub struct Args {
 /// # Errors
 /// What failed.
 pub fn run(args: &Args) -> Result<i32> {
-    let dir = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
-    let id = name::resolve(dir.as_ref(), args.task.as_deref())?;
-    let Some(dir) = dir else {
-        return Err(name::unknown(&id).into());
-    };
+    let (dir, id) = name::find(args.task.as_deref())?;
     let here = Here::ask();
-    let task = load(&dir, &id, &here).map_err(|error| match error {
-        LoadError::Missing => name::unknown(&id),
-        error => Failure::failed(format!("cannot read the record of '{id}': {error}")),
-    })?;
+    let subject = Subject { dir: &dir, id: &id, here: &here };
+    let task = subject.task()?;
     let now = time::now();
     let place = Places::new().of(&dir, &task);
     let past = past(&dir, &task, now);
     let Task { id, record, state, is_alive } = &task;
     let shown =
         Shown { id, record, state: *state, is_alive: *is_alive, place: place.as_ref(), past: past.as_ref() };
-    let why = why(&Subject { dir: &dir, id, here: &here }, &task);
+    let why = why(&subject, &task);
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
         let mut told = json::record(&shown, now);

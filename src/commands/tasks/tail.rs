@@ -6,12 +6,11 @@ use anyhow::Result;
 use chrono::Local;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::failure::Failure;
 use crate::log::join::Choice;
 use crate::observe::Subject;
 use crate::present::{self, Count, LONGEST_LINE, Out, Stamps, Style, Wish};
 use crate::store::liveness::Here;
-use crate::store::{StatusDir, name};
+use crate::store::name;
 use crate::sys::{time, window};
 use crate::task::Stream;
 use crate::task::moment::Moment;
@@ -84,9 +83,7 @@ fn stream_named(name: String) -> Stream {
 /// # Errors
 /// No such task, a log that cannot be read, or a stdout that cannot be written to.
 pub fn run(args: &Args) -> Result<i32> {
-    let found = StatusDir::for_reading().map_err(|unusable| Failure::failed(unusable.to_string()))?;
-    let id = name::resolve(found.as_ref(), args.task.as_deref())?;
-    let Some(dir) = found else { return Err(name::unknown(&id).into()) };
+    let (dir, id) = name::find(args.task.as_deref())?;
     let here = Here::ask();
     let subject = Subject { dir: &dir, id: &id, here: &here };
     let mut out = Out::new(&id, printer(args));
