@@ -33,6 +33,9 @@ const ALONE: Duration = Duration::from_millis(20);
 /// A terminal holds no more than this that has been shown and not been taken: the kernel's buffers.
 const MOST_IN_TERMINAL: u64 = 64 << 10;
 
+/// How often at most what is on the way from the terminals is taken in a row: they hold less, unless somebody writes on.
+const MOST_ON_THE_WAY: usize = 16;
+
 /// How a stream's bytes come.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
@@ -77,11 +80,28 @@ impl Supervisor {
 
     /// Whether `stream` comes by a terminal, and there is nothing more on the way from there now.
     fn is_terminal_empty(&self, stream: Stream) -> bool {
-        let source = self.handover.sources[stream.index()].as_ref();
-        let Some(source) = source.filter(|_| self.handover.is_terminal(stream)) else { return false };
-        self.machine.is_draining()
-            && bytes_waiting(source.as_fd()) == 0
-            && self.terminal_of(stream).is_none_or(|terminal| !pty::has_more(terminal))
+        let has_terminal =
+            self.handover.is_terminal(stream) && self.handover.sources[stream.index()].is_some();
+        has_terminal && self.machine.is_draining() && !self.is_on_the_way(stream)
+    }
+
+    /// Whether there is something on the way from the terminal of `stream` now.
+    fn is_on_the_way(&self, stream: Stream) -> bool {
+        let Some(source) = &self.handover.sources[stream.index()] else { return false };
+        bytes_waiting(source.as_fd()) > 0 || self.terminal_of(stream).is_some_and(pty::has_more)
+    }
+
+    /// Takes what is on the way from the command's terminals. Somebody else may write on and on: not much more than they hold.
+    pub(super) fn take_what_is_on_the_way(&mut self) {
+        for _ in 0..MOST_ON_THE_WAY {
+            let is_wanted =
+                |stream: &Stream| self.handover.is_terminal(*stream) && self.is_on_the_way(*stream);
+            let streams: Vec<Stream> = Stream::BOTH.into_iter().filter(is_wanted).collect();
+            if streams.is_empty() {
+                return;
+            }
+            streams.into_iter().for_each(|stream| self.take(stream));
+        }
     }
 
     /// The terminal by which `stream` comes.

@@ -191,6 +191,9 @@ impl Supervisor {
 
     /// Gives all viewers' terminals their own modes back, for as long as there is no command that reads.
     pub(super) fn release_seats(&mut self) {
+        // What the command has written is shown before somebody else writes there: that would be lost on a screen that it has
+        // yet to be told to leave.
+        self.take_what_is_on_the_way();
         for viewer in &mut self.display.viewers {
             viewer.give_back();
         }
