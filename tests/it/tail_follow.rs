@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::fake::Fake;
 use crate::harness::{Home, Running};
+use crate::wait_lost::until_watching;
 
 fn follow<'h>(home: &'h Home, args: &[&str]) -> Running<'h> {
     home.gco(["tasks", "tail", "t-1", "-f"].iter().chain(args)).spawn()
@@ -101,12 +102,7 @@ fn only_what_is_new() {
     let task = Fake::start(&home, "t-1");
     task.write(b"[stdout] old\n");
     let tail = follow(&home, &["-n", "0"]);
-    // It has looked at the log once it watches it.
-    crate::harness::eventually("the watch", || {
-        let handles = fs::read_dir(format!("/proc/{}/fdinfo", tail.pid())).ok()?;
-        let watches = |info: String| info.matches("inotify wd:").count() == 2;
-        handles.flatten().any(|fd| fs::read_to_string(fd.path()).is_ok_and(watches)).then_some(())
-    });
+    until_watching(&tail, 2);
     task.write(b"[stderr] new\n");
     tail.until_stdout("[stderr] new\n");
     task.finish("succeeded");

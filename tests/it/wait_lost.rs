@@ -13,12 +13,13 @@ use crate::queue::detached;
 use crate::tools::{Gate, lives, pid_in, send, state_of, until_stopped};
 use crate::wait::{sleeps, told, until_asleep, wait};
 
-/// Waits until it watches this many files and directories.
+/// Waits until it watches this many files and directories, and is asleep: it has looked at all of them then.
 pub fn until_watching(waiter: &Running<'_>, count: usize) {
     eventually("the watch", || {
         let handles = fs::read_dir(format!("/proc/{}/fdinfo", waiter.pid())).ok()?;
         let watches = |info: String| info.matches("inotify wd:").count() == count;
-        handles.flatten().any(|fd| fs::read_to_string(fd.path()).is_ok_and(watches)).then_some(())
+        let is_on = handles.flatten().any(|fd| fs::read_to_string(fd.path()).is_ok_and(watches));
+        (is_on && state_of(waiter.pid()) == Some('S')).then_some(())
     });
 }
 
